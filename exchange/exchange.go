@@ -1,0 +1,102 @@
+package exchange
+
+import (
+	"context"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/qorgan/qorgan/config"
+	"github.com/qorgan/qorgan/event"
+)
+
+// Rank is what the edge itself has witnessed about a session. A cookie's name
+// or value proves nothing.
+type Rank int
+
+// Ranks, in order.
+const (
+	Visitor Rank = iota // nothing was witnessed
+	Member              // a login succeeded through this edge
+	Author              // and the CMS let that session edit content
+	Admin               // and the CMS let that session change the site
+)
+
+// Covers reports whether a requester of rank r satisfies who.
+func (r Rank) Covers(who config.Who) bool {
+	switch who {
+	case config.Anyone, "":
+		return true
+	case config.Member:
+		return r >= Member
+	case config.Author:
+		return r >= Author
+	case config.Admin:
+		return r >= Admin
+	}
+	return false
+}
+
+// String returns the rank's name as events carry it; empty for a visitor.
+func (r Rank) String() string {
+	switch r {
+	case Member:
+		return "member"
+	case Author:
+		return "author"
+	case Admin:
+		return "admin"
+	}
+	return ""
+}
+
+// Exchange is one request under way.
+type Exchange struct {
+	Site    *config.Site
+	Profile string // the profile in force: Site.Profile, or what was recognised
+	Start   time.Time
+
+	Client netip.Addr // invalid when unknown
+	Peer   netip.AddrPort
+	Local  netip.AddrPort
+
+	Target string        // raw request target, byte for byte
+	Proto  string        // as the request line spelt it
+	Fields []event.Field // header lines in order and spelling; HTTP/2: as decoded
+	TLS    bool
+
+	Rank    Rank   // set by guard
+	Session string // keyed hash of the witnessed session, empty without one
+
+	Judge    time.Duration // spent judging, summed over rooms
+	Upstream time.Duration // until the upstream's head
+	Score    int           // inbound anomaly score
+	Bytes    int64         // body bytes read by the edge
+	Event    *event.Event  // the refusal or detection, once there is one
+
+	// Refuse answers the visitor. The proxy sets it; a room calls it at most
+	// once, before anything was written, and returns.
+	Refuse func(http.ResponseWriter, *http.Request, Refusal)
+}
+
+// Refusal is an answer given instead of the upstream's.
+type Refusal struct {
+	Status int    // 400, 403, 413, 415, 421, 429, 431, 503
+	Code   string // incident code; empty when no event was made
+	Close  bool   // close the connection after the answer
+	Retry  time.Duration
+}
+
+type key struct{}
+
+// With returns a context that carries x.
+func With(ctx context.Context, x *Exchange) context.Context {
+	return context.WithValue(ctx, key{}, x)
+}
+
+// From returns the exchange of a request that came through the proxy, and nil
+// for any other.
+func From(ctx context.Context) *Exchange {
+	x, _ := ctx.Value(key{}).(*Exchange)
+	return x
+}
