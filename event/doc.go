@@ -2,6 +2,8 @@
 // that matched, the request with its secrets removed. The wire form between
 // edge and console, and every export, are made from [Event].
 //
+// A [Redactor] takes the secrets out before anything leaves the request.
+//
 // It decides nothing, stores nothing and opens no connection. It imports no
 // other package of Qorgan, so that every room may speak it.
 //
