@@ -6,43 +6,79 @@ import (
 	"time"
 )
 
-// Config is everything a process was told.
+// Config is everything a process was told. In the file every key below is
+// optional but sites.
 type Config struct {
-	Data    string        // folder for state: certificates, events, sessions
-	HTTP    []string      // plain listeners, host:port
-	HTTPS   []string      // TLS listeners, host:port
-	Admin   string        // metrics and health; empty is off
-	Console Console       // the console inside this process
-	TLS     TLS           // how sites get certificates
-	Trusted Trusted       // who may say who the client is
-	Log     Log           // access and error log
-	Sites   []*Site       // at least one
-	Drain   time.Duration // how long a stop waits for requests under way
+	// Data is the folder for state: certificates, events, sessions. By default
+	// /var/lib/qorgan for root, and qorgan below $XDG_STATE_HOME (or
+	// ~/.local/state) for everybody else.
+	Data string `yaml:"data"`
+	// HTTP lists the plain listeners, host:port; "off" for none. By default
+	// ":80", or ":8880" where the process may not open ports below 1024.
+	HTTP []string `yaml:"http"`
+	// HTTPS lists the TLS listeners, host:port; "off" for none. By default
+	// ":443", or ":8443" where the process may not open ports below 1024.
+	HTTPS []string `yaml:"https"`
+	// Admin is the listener for metrics and health, host:port. Off by default.
+	// It has no sign-in: keep it on a loopback or private address.
+	Admin string `yaml:"admin"`
+	// Console configures the console inside this process.
+	Console Console `yaml:"console"`
+	// TLS says how sites get certificates.
+	TLS TLS `yaml:"tls"`
+	// Trusted says whose word on the client's address is taken. Nobody's by
+	// default.
+	Trusted Trusted `yaml:"trusted"`
+	// Log configures the process log.
+	Log Log `yaml:"log"`
+	// Sites are the protected sites, at least one. Further sites may stand in a
+	// folder sites.d beside the file, one site a file.
+	Sites []*Site `yaml:"sites"`
+	// Drain is how long a stop waits for requests under way. 30s by default.
+	Drain time.Duration `yaml:"drain"`
+
+	origin origin
 }
 
 // Console configures the console.
 type Console struct {
-	Listen string // host:port; empty is off
-	TLS    string // off, internal or acme
+	// Listen is the console's listener, host:port; "off" for none.
+	// 127.0.0.1:9443 by default.
+	Listen string `yaml:"listen"`
+	// TLS is off, internal or acme; internal by default. A console that others
+	// can reach must not be off.
+	TLS string `yaml:"tls"`
 }
 
 // TLS configures certificates for sites.
 type TLS struct {
-	Mode  string // off, internal (own local authority) or acme
-	Email string // account contact for the certificate authority
+	// Mode is off (no TLS listener), internal (certificates of the edge's own
+	// local authority, which browsers do not know) or acme (certificates of a
+	// public authority). internal by default.
+	Mode string `yaml:"mode"`
+	// Email is the account contact for the public authority. Empty by default.
+	Email string `yaml:"email"`
 }
 
 // Trusted says whose word on the client's address is taken.
 type Trusted struct {
-	Proxies       []netip.Prefix // peers whose X-Forwarded-For is walked
-	ProxyProtocol []netip.Prefix // peers that must send a PROXY protocol header
+	// Proxies are the peers whose X-Forwarded-For is walked from the right,
+	// addresses or ranges. None by default.
+	Proxies []netip.Prefix `yaml:"proxies"`
+	// ProxyProtocol are the peers that must send a PROXY protocol header,
+	// addresses or ranges. None by default.
+	ProxyProtocol []netip.Prefix `yaml:"proxy_protocol"`
 }
 
 // Log configures the process log.
 type Log struct {
-	Format string // json or console; empty chooses by whether stderr is a terminal
-	Level  string // debug, info, warn, error
-	Access bool   // one line a request
+	// Format is json or console. By default console when standard error is a
+	// terminal, json otherwise.
+	Format string `yaml:"format"`
+	// Level is debug, info, warn or error; info by default.
+	Level string `yaml:"level"`
+	// Access writes one line a request. true by default.
+	Access bool `yaml:"access"`
 }
 
 // Mode is what a site does with a request the rules refuse.
@@ -58,34 +94,67 @@ const (
 // Site is one protected site. Sites differ in data only: engines are shared by
 // all sites with the same profile and level.
 type Site struct {
-	Name       string        // unique; the first host when not given
-	Hosts      []string      // lower-case host names, "*.example.kz" or "*" for any
-	Upstreams  []Upstream    // at least one
-	Mode       Mode          // block by default
-	Level      int           // paranoia level 1–4, 1 by default
-	Threshold  Threshold     // anomaly scores that refuse
-	Profile    string        // auto, generic, wordpress, joomla, drupal, bitrix, opencart
-	Responses  bool          // inspect responses with the outbound rules
-	Compat     bool          // log ambiguous requests instead of refusing them
-	FailMode   FailMode      // what an engine failure does
-	Limits     Limits        // what a request may cost
-	Contact    string        // whom a refused visitor may ask; shown on the block page
-	Exclusions []Exclusion   // the owner's own rule exclusions
-	Trusted    *Trusted      // overrides Config.Trusted for this site
-	Timeouts   Timeouts      // towards the upstream
-	HSTS       time.Duration // Strict-Transport-Security max-age; 0 is off
+	// Name is the site's name in events and pages, unique. The first host by
+	// default.
+	Name string `yaml:"name"`
+	// Hosts are the host names the site answers to, at least one:
+	// "shop.example.kz", "*.example.kz" for any name one label below, "*" for
+	// any name no other site has.
+	Hosts []string `yaml:"hosts"`
+	// Upstreams are the servers behind the site, at least one.
+	Upstreams []Upstream `yaml:"upstreams"`
+	// Mode is block (refuse what the rules refuse), detect (forward it and
+	// record it) or off (judge nothing). block by default.
+	Mode Mode `yaml:"mode"`
+	// Level is the paranoia level of the Core Rule Set, 1 to 4. 1 by default.
+	Level int `yaml:"level"`
+	// Threshold holds the anomaly scores that refuse.
+	Threshold Threshold `yaml:"threshold"`
+	// Profile is the CMS behind the site: auto (recognised from its answers),
+	// generic, wordpress, joomla, drupal, bitrix or opencart. auto by default.
+	Profile string `yaml:"profile"`
+	// Responses inspects responses with the outbound rules. false by default.
+	Responses bool `yaml:"responses"`
+	// Compat records ambiguous requests instead of refusing them. false by
+	// default.
+	Compat bool `yaml:"compat"`
+	// FailMode is what an engine failure does: closed (503 and an event) or
+	// static (GET and HEAD for static files pass uninspected, the rest is 503).
+	// closed by default.
+	FailMode FailMode `yaml:"fail_mode"`
+	// Limits bounds what one request may cost.
+	Limits Limits `yaml:"limits"`
+	// Contact is whom a refused visitor may ask: a mail address, a telephone
+	// number or a link, shown on the block page. Empty by default.
+	Contact string `yaml:"contact"`
+	// Exclusions are the owner's own rule exclusions. None by default.
+	Exclusions []Exclusion `yaml:"exclusions"`
+	// Trusted stands in place of the process's own trusted for this site.
+	Trusted *Trusted `yaml:"trusted"`
+	// Timeouts bounds waiting for the upstream.
+	Timeouts Timeouts `yaml:"timeouts"`
+	// HSTS is the max-age of Strict-Transport-Security; 0 sends none. 0 by
+	// default.
+	HSTS time.Duration `yaml:"hsts"`
 }
 
-// Upstream is one server that answers for a site.
+// Upstream is one server that answers for a site. In the file a bare URL may
+// stand for the whole mapping.
 type Upstream struct {
-	URL    *url.URL // http or https, host and port, no path
-	Health string   // path probed every ten seconds; empty is passive health only
+	// URL is http or https, host and port, without a path.
+	URL *url.URL `yaml:"url"`
+	// Health is the path probed every ten seconds. Empty by default: health is
+	// then judged by real requests only.
+	Health string `yaml:"health"`
 }
 
 // Threshold holds anomaly scores from which a request or response is refused.
 type Threshold struct {
-	Inbound  int // 5 by default
-	Outbound int // 4 by default
+	// Inbound is the score that refuses a request, at least 1. 5 by default,
+	// which one critical match reaches.
+	Inbound int `yaml:"inbound"`
+	// Outbound is the score that refuses a response, at least 1. 4 by default.
+	Outbound int `yaml:"outbound"`
 }
 
 // FailMode is what happens to a request when the engine fails on it.
@@ -99,19 +168,34 @@ const (
 
 // Limits bounds what one request may cost.
 type Limits struct {
-	HeaderBytes int           // request line and headers together; 64 KiB by default
-	Headers     int           // header lines; 100 by default
-	Body        int64         // bytes of a whole request body that is streamed; 0 is no limit
-	Inspect     int64         // bytes of a body that the rules must see whole; larger is 413
-	Args        int           // parameters; 1000 by default
-	HeaderTime  time.Duration // from accept to the end of the head
-	BodyRate    int           // bytes a second a body must keep after ten seconds
+	// HeaderBytes bounds request line and headers together, in bytes (64KiB).
+	// 64KiB by default.
+	HeaderBytes int `yaml:"header_bytes" unit:"bytes"`
+	// Headers bounds the number of header lines. 100 by default.
+	Headers int `yaml:"headers"`
+	// Body bounds a whole request body that is streamed, in bytes (2GiB); 0 is
+	// no limit. 0 by default.
+	Body int64 `yaml:"body" unit:"bytes"`
+	// Inspect bounds a body that the rules must see whole, in bytes (1MiB); a
+	// larger one is answered 413. 1MiB by default.
+	Inspect int64 `yaml:"inspect" unit:"bytes"`
+	// Args bounds the number of parameters. 1000 by default, as PHP's
+	// max_input_vars.
+	Args int `yaml:"args"`
+	// HeaderTime bounds the time from accept to the end of the head. 10s by
+	// default.
+	HeaderTime time.Duration `yaml:"header_time"`
+	// BodyRate is the bytes a second a body must keep up after ten seconds
+	// (500B); 0 is no minimum. 500B by default.
+	BodyRate int `yaml:"body_rate" unit:"bytes"`
 }
 
 // Timeouts bounds waiting for the upstream.
 type Timeouts struct {
-	Dial   time.Duration
-	Header time.Duration // until the response's head
+	// Dial bounds connecting. 5s by default.
+	Dial time.Duration `yaml:"dial"`
+	// Header bounds waiting for the response's head. 60s by default.
+	Header time.Duration `yaml:"header"`
 }
 
 // Who is the least a requester must be for an exclusion to hold for him.
@@ -128,14 +212,32 @@ const (
 // Exclusion takes one rule, or a few, off one parameter on one path for some
 // requesters. It is data consulted per request, never a change to the engine.
 type Exclusion struct {
-	Rules   []RuleRange // which rules
-	Methods []string    // empty is any
-	Path    string      // path shape: "/wp-admin/post.php", "/wp-json/wp/v2/*/{n}"; empty is any
-	Targets []string    // "ARGS:content", "ARGS:/^meta\[/", "REQUEST_COOKIES:x", "REQUEST_HEADERS:x"; empty is any target
-	Who     Who         // Anyone when empty
-	Reason  string      // why, for whoever reviews it
-	Expires time.Time   // zero is never
+	// Rules are the rule ids, at least one: 942100, or the range
+	// 942100-942190.
+	Rules []RuleRange `yaml:"rules"`
+	// Methods are the request methods it holds for. Any by default.
+	Methods []string `yaml:"methods"`
+	// Path is the path's shape: "/wp-admin/post.php", "/wp-json/wp/v2/*/{n}",
+	// where * is any one segment and {n} a number. Any path by default.
+	Path string `yaml:"path"`
+	// Targets are what the rules no longer look at: "ARGS:content",
+	// "ARGS:/^meta\[/", "REQUEST_COOKIES:x", "REQUEST_HEADERS:x". Any target by
+	// default.
+	Targets []string `yaml:"targets"`
+	// Who is the least a requester must be: anyone, member, author or admin,
+	// the last three by sessions this edge saw begin. anyone by default.
+	Who Who `yaml:"who"`
+	// Reason is why, for whoever reviews it. Empty by default.
+	Reason string `yaml:"reason"`
+	// Expires ends the exclusion: a date (2026-12-31) or a time of RFC 3339.
+	// Never by default.
+	Expires time.Time `yaml:"expires"`
 }
 
 // RuleRange is an inclusive range of rule ids; a single rule has Last == First.
-type RuleRange struct{ First, Last int }
+type RuleRange struct {
+	// First is the lowest rule id of the range.
+	First int
+	// Last is the highest rule id of the range.
+	Last int
+}

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+	"github.com/rs/zerolog"
+	"golang.org/x/term"
+
+	"github.com/qorgan/qorgan/config"
+)
+
+// process is what every command gets of the world around it.
+type process struct {
+	in       io.Reader
+	out, err io.Writer
+	terminal bool // err is a terminal
+}
+
+func newProcess() *process {
+	return &process{in: os.Stdin, out: os.Stdout, err: os.Stderr, terminal: term.IsTerminal(int(os.Stderr.Fd()))}
+}
+
+// logger returns the process log: JSON lines, or words on a terminal.
+func (p *process) logger(c config.Log) zerolog.Logger {
+	level, err := zerolog.ParseLevel(c.Level)
+	if err != nil {
+		level = zerolog.InfoLevel
+	}
+	var w io.Writer = p.err
+	if c.Format == "console" || c.Format == "" && p.terminal {
+		w = zerolog.ConsoleWriter{Out: p.err, TimeFormat: time.TimeOnly, NoColor: !p.terminal}
+	}
+	return zerolog.New(w).Level(level).With().Timestamp().Logger()
+}
+
+// The exit codes of every command.
+const (
+	exitMistake = 1 // the command did not do what was asked
+	exitUsage   = 2 // the command line makes no sense
+)
+
+// fail prints err with its hint and returns the exit code; 0 for no error.
+func (p *process) fail(err error) int {
+	if err == nil {
+		return 0
+	}
+	if mistakes := config.Mistakes(err); len(mistakes) > 0 {
+		for _, m := range mistakes {
+			fmt.Fprintln(p.err, m)
+		}
+		if len(mistakes) > 1 {
+			fmt.Fprintf(p.err, "%d mistakes\n", len(mistakes))
+		}
+		return exitMistake
+	}
+	fmt.Fprintf(p.err, "qorgan: %v\n", err)
+	var h *hinted
+	if errors.As(err, &h) {
+		fmt.Fprintf(p.err, "Try: %s\n", h.hint)
+	}
+	if h != nil && h.usage {
+		return exitUsage
+	}
+	return exitMistake
+}
+
+// hinted is an error that somebody at a shell can act on.
+type hinted struct {
+	err   error
+	hint  string
+	usage bool
+}
+
+func (h *hinted) Error() string { return h.err.Error() }
+func (h *hinted) Unwrap() error { return h.err }
+
+// withHint adds what to try to err.
+func withHint(err error, format string, args ...any) error {
+	return &hinted{err: err, hint: fmt.Sprintf(format, args...)}
+}
+
+// usage makes an error of the command line's parser one that says where help
+// is.
+func usage(err error) error {
+	command := "qorgan"
+	var parse *kong.ParseError
+	if errors.As(err, &parse) && parse.Context != nil {
+		command = strings.Join(append([]string{command}, strings.Fields(parse.Context.Command())...), " ")
+	}
+	return &hinted{err: err, hint: command + " --help", usage: true}
+}
+
