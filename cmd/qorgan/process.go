@@ -95,4 +95,3 @@ func usage(err error) error {
 	}
 	return &hinted{err: err, hint: command + " --help", usage: true}
 }
-
