@@ -1,0 +1,215 @@
+package rulesets
+
+import (
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/qorgan/qorgan/config"
+	"github.com/qorgan/qorgan/event"
+	"github.com/qorgan/qorgan/exchange"
+	"github.com/qorgan/qorgan/rulesets/reader"
+)
+
+// Handler judges each request before next sees it. It needs the exchange that
+// the proxy put into the request's context and answers 503 without one.
+func (j *Judge) Handler(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		x := exchange.From(r.Context())
+		if x == nil || x.Site == nil {
+			j.opts.Log.Error().Msg("request without an exchange reached the rules; refused")
+			http.Error(w, http.StatusText(http.StatusServiceUnavailable), http.StatusServiceUnavailable)
+			return
+		}
+		if x.Site.Mode == config.Off {
+			next.ServeHTTP(w, r)
+			return
+		}
+		c := &call{j: j, x: x, w: w, r: r, next: next}
+		c.serve()
+	})
+}
+
+// call is one request in the handler.
+type call struct {
+	j    *Judge
+	x    *exchange.Exchange
+	w    http.ResponseWriter
+	r    *http.Request
+	next http.Handler
+
+	req  *reader.Request
+	host string
+}
+
+func (c *call) serve() {
+	c.req = readHead(c.x, c.r)
+	c.host = hostName(c.r.Host)
+	e, err := c.j.engine(inbound, profileOf(c.x))
+	if err != nil {
+		c.fail(nil, asEngineError(err))
+		return
+	}
+	if hasBody(c.r) && expectsContinue(c.r) && !c.passes(e, true) {
+		return
+	}
+	if !hasBody(c.r) || streamed(c.r.Header.Get("Content-Type")) {
+		if c.passes(e, false) {
+			c.next.ServeHTTP(c.w, c.r)
+		}
+		return
+	}
+	buf := c.j.pool.get()
+	defer c.j.pool.put(buf)
+	limit := c.x.Site.Limits.Inspect
+	if limit <= 0 {
+		limit = defaultInspect
+	}
+	err = readBody(buf, c.r, limit)
+	c.x.Bytes = int64(buf.Len())
+	if err != nil {
+		c.unreadable(err)
+		return
+	}
+	c.req.Body, c.req.Bytes = buf.Bytes(), c.x.Bytes
+	if !c.passes(e, false) {
+		return
+	}
+	replaceBody(c.r, buf.Bytes())
+	c.next.ServeHTTP(c.w, c.r)
+}
+
+// passes judges the request and answers it when it is refused. With headOnly
+// it judges what is known before the body and says nothing of a request that
+// it would only report.
+func (c *call) passes(e *engine, headOnly bool) bool {
+	start := time.Now()
+	f := c.j.facts(c.x, c.req, c.host)
+	v, err := e.judge(c.r.Context(), "", c.req, &f, headOnly)
+	c.x.Judge += time.Since(start)
+	if err != nil {
+		return c.fail(e, asEngineError(err))
+	}
+	c.x.Score = v.Score
+	switch {
+	case v.Refused && c.x.Site.Mode == config.Block:
+		ev := newEvent(c.x, c.req, c.host)
+		withMatches(ev, v.Matches)
+		c.refuse(ev, v.Status, hasBody(c.r))
+		return false
+	case len(v.Matches) > 0 && c.x.Site.Mode == config.Detect && !headOnly:
+		ev := newEvent(c.x, c.req, c.host)
+		withMatches(ev, v.Matches)
+		c.record(ev)
+	}
+	return true
+}
+
+// refuse records an event and answers the visitor.
+func (c *call) refuse(ev *event.Event, status int, hangUp bool) {
+	ev.Action, ev.Status = event.Blocked, status
+	c.record(ev)
+	refusal := exchange.Refusal{Status: status, Code: ev.Code, Close: hangUp}
+	if status == http.StatusServiceUnavailable {
+		refusal.Retry = 5 * time.Second
+	}
+	c.answer(refusal)
+}
+
+func (c *call) answer(refusal exchange.Refusal) {
+	if c.x.Refuse != nil {
+		c.x.Refuse(c.w, c.r, refusal)
+		return
+	}
+	if refusal.Close {
+		c.w.Header().Set("Connection", "close")
+	}
+	http.Error(c.w, http.StatusText(refusal.Status), refusal.Status)
+}
+
+func (c *call) record(ev *event.Event) {
+	if c.x.Event == nil {
+		c.x.Event = ev
+	}
+	c.j.opts.Record(ev)
+}
+
+// unreadable answers a request whose body could not be read to its end. A
+// client that went away gets no event: there is nothing to know about it.
+func (c *call) unreadable(err error) {
+	ev := newEvent(c.x, c.req, c.host)
+	ev.Kind = event.KindProtocol
+	switch {
+	case errors.Is(err, errTooLarge):
+		ev.Reason = "body-too-large"
+		c.refuse(ev, http.StatusRequestEntityTooLarge, true)
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF), c.r.Context().Err() != nil, isTimeout(err):
+		c.answer(exchange.Refusal{Status: http.StatusBadRequest, Close: true})
+	default:
+		ev.Reason = "body-framing"
+		c.refuse(ev, http.StatusBadRequest, true)
+	}
+}
+
+func isTimeout(err error) bool {
+	var ne net.Error
+	return errors.As(err, &ne) && ne.Timeout()
+}
+
+// fail answers a request on which the engine failed. It reports whether the
+// request goes on uninspected: only where the site's fail mode says so, and
+// only for what cannot carry an attack to code.
+func (c *call) fail(e *engine, ee *engineError) bool {
+	quarantined := e != nil && e.failed(ee, time.Now())
+	log := c.j.opts.Log.Error().Err(ee).Int("rule", ee.rule).Str("site", c.x.Site.Name).Bool("quarantined", quarantined)
+	if len(ee.stack) > 0 {
+		log = log.Bytes("stack", ee.stack)
+	}
+	log.Msg("engine failure")
+	ev := newEvent(c.x, c.req, c.host)
+	ev.Kind, ev.Reason = event.KindEngine, ee.reason()
+	if ee.rule != 0 {
+		withMatches(ev, []event.Match{{Rule: ee.rule, Message: "the engine failed in this rule"}})
+	}
+	if c.x.Site.FailMode == config.FailStatic && staticFile(c.r) {
+		c.record(ev)
+		return true
+	}
+	c.refuse(ev, http.StatusServiceUnavailable, hasBody(c.r))
+	return false
+}
+
+// staticFile reports whether a request can only be for a file that the
+// upstream's web server hands out itself.
+func staticFile(r *http.Request) bool {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead || hasBody(r) ||
+		strings.ContainsAny(r.RequestURI, "?%;\\") || strings.Contains(strings.ToLower(r.RequestURI), ".php") {
+		return false
+	}
+	switch strings.ToLower(path.Ext(r.URL.Path)) {
+	case ".css", ".js", ".png", ".jpg", ".jpeg", ".gif", ".webp", ".avif", ".svg", ".ico", ".woff", ".woff2", ".ttf", ".mp4", ".webm", ".pdf":
+		return true
+	}
+	return false
+}
+
+func hasBody(r *http.Request) bool {
+	return r.ContentLength != 0 && r.Body != nil && r.Body != http.NoBody
+}
+
+func expectsContinue(r *http.Request) bool {
+	return strings.EqualFold(strings.TrimSpace(r.Header.Get("Expect")), "100-continue")
+}
+
+// hostName is a Host header without its port, and an IPv6 literal without its
+// brackets.
+func hostName(host string) string {
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	return strings.Trim(host, "[]")
+}

@@ -1,0 +1,335 @@
+package rulesets
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"regexp"
+	"runtime/debug"
+	"strconv"
+	"strings"
+
+	"github.com/corazawaf/coraza/v3/collection"
+	"github.com/corazawaf/coraza/v3/experimental"
+	"github.com/corazawaf/coraza/v3/experimental/plugins/plugintypes"
+	"github.com/corazawaf/coraza/v3/types"
+	"github.com/corazawaf/coraza/v3/types/variables"
+
+	"github.com/qorgan/qorgan/event"
+	"github.com/qorgan/qorgan/rulesets/exclude"
+	"github.com/qorgan/qorgan/rulesets/reader"
+)
+
+// Facts are what the rules may ask that is not in the request's bytes, and how
+// the site wants it judged.
+type Facts struct {
+	Client netip.Addr // invalid when unknown
+	Peer   netip.AddrPort
+	Local  netip.AddrPort
+	Host   string // the name asked for, without port
+
+	Level    int // paranoia level, 1–4
+	Inbound  int // anomaly score that refuses a request
+	Outbound int // and a response
+	Mask     exclude.Mask
+}
+
+// corazaTx is what Coraza's transaction offers beyond its public interface.
+// The methods are those that its own ctl action calls, so that an exclusion
+// here and one written in SecLang cannot differ.
+type corazaTx interface {
+	types.Transaction
+	plugintypes.TransactionState
+	RemoveRuleByID(id int)
+	RemoveRuleTargetByID(id int, v variables.RuleVariable, key string, rx *regexp.Regexp)
+}
+
+// transaction is one request in one engine.
+type transaction struct {
+	e    *engine
+	tx   corazaTx
+	body bool // phase 2 has run
+}
+
+// begin opens a transaction and gives it all that is known before the body.
+func (e *engine) begin(ctx context.Context, id string, f *Facts, r *reader.Request) (*transaction, error) {
+	tx, ok := e.waf.NewTransactionWithOptions(experimental.Options{ID: id, Context: ctx}).(corazaTx)
+	if !ok {
+		return nil, fmt.Errorf("open transaction: this version of Coraza offers no exclusions")
+	}
+	t := &transaction{e: e, tx: tx}
+	err := t.guard(func() {
+		t.connect(f)
+		t.tell(f)
+		t.head(r, f.Host)
+	})
+	return t, err
+}
+
+// guard runs a step of the engine and turns a panic in it into an error that
+// names the rule under evaluation.
+func (t *transaction) guard(step func()) (err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			ee := &engineError{cause: cause, stack: debug.Stack()}
+			if ids := t.tx.Variables().Rule().Get("id"); len(ids) > 0 {
+				ee.rule, _ = strconv.Atoi(ids[0])
+			}
+			t.tx = nil // never back into Coraza's pool
+			err = ee
+		}
+	}()
+	step()
+	return nil
+}
+
+// close gives the transaction back.
+func (t *transaction) close() {
+	if t.tx != nil {
+		_ = t.guard(func() { _ = t.tx.Close() })
+	}
+}
+
+func (t *transaction) connect(f *Facts) {
+	client := ""
+	if f.Client.IsValid() {
+		client = f.Client.Unmap().WithZone("").String()
+	}
+	t.tx.ProcessConnection(client, int(f.Peer.Port()), f.Local.Addr().Unmap().WithZone("").String(), int(f.Local.Port()))
+}
+
+// tell sets the variables by which the rule set is configured and takes the
+// excluded and quarantined rules out. The rule set's own initialisation leaves
+// a variable alone that is already set.
+func (t *transaction) tell(f *Facts) {
+	col := t.tx.Variables().TX()
+	set := func(name string, value int) { col.Set(name, []string{strconv.Itoa(value)}) }
+	set("blocking_paranoia_level", f.Level)
+	set("detection_paranoia_level", f.Level)
+	set("inbound_anomaly_score_threshold", f.Inbound)
+	set("outbound_anomaly_score_threshold", f.Outbound)
+	for _, id := range t.e.quarantined() {
+		t.tx.RemoveRuleByID(id)
+	}
+	for x := range f.Mask.All() {
+		for _, ids := range x.Rules {
+			for _, id := range t.e.idsIn(ids.First, ids.Last) {
+				if len(x.Targets) == 0 {
+					t.tx.RemoveRuleByID(id)
+				}
+				for _, target := range x.Targets {
+					t.tx.RemoveRuleTargetByID(id, target.Variable, target.Key, target.Rx)
+				}
+			}
+		}
+	}
+}
+
+// resetter is implemented by Coraza's collections.
+type resetter interface{ Reset() }
+
+// setter is implemented by Coraza's single variables.
+type setter interface{ Set(string) }
+
+func put(v collection.Single, s string) {
+	if v, ok := v.(setter); ok {
+		v.Set(s)
+	}
+}
+
+func fill(m collection.Map, args []reader.Arg) {
+	if m, ok := m.(resetter); ok {
+		m.Reset()
+	}
+	for _, a := range args {
+		m.Add(a.Name, a.Value)
+	}
+}
+
+// head shows the rules the request line and the header lines as they came in,
+// and the parameters and cookies as the reader found them: Coraza's own reading
+// of both is replaced.
+func (t *transaction) head(r *reader.Request, host string) {
+	v := t.tx.Variables()
+	t.tx.ProcessURI(r.Target, r.Method, r.Proto)
+	for _, h := range r.Fields {
+		t.tx.AddRequestHeader(h.Name, h.Value)
+	}
+	t.tx.SetServerName(host)
+	if t.e.native {
+		t.nativeHead(r)
+		return
+	}
+	fill(v.ArgsGet(), r.Get)
+	fill(v.RequestCookies(), r.Cookies)
+	put(v.RequestBodyProcessor(), r.Processor)
+}
+
+// content shows the rules the body as the reader found it. The bytes are not
+// given to Coraza, so none of its body processors runs.
+func (t *transaction) content(r *reader.Request) {
+	v := t.tx.Variables()
+	fill(v.ArgsPost(), r.Post)
+	combined := int64(0)
+	for _, a := range r.Post {
+		if r.Processor == "MULTIPART" {
+			combined += int64(len(a.Value))
+			v.MultipartName().Add(a.Name, a.Name)
+		}
+	}
+	for _, f := range r.Files {
+		combined += f.Size
+		v.Files().Add("", f.Name)
+		v.FilesNames().Add("", f.Field)
+		v.FilesSizes().SetIndex(f.Name, 0, strconv.FormatInt(f.Size, 10))
+		v.MultipartName().Add(f.Field, f.Field)
+		v.MultipartFilename().Add(f.Field, f.Name)
+	}
+	put(v.FilesCombinedSize(), strconv.FormatInt(combined, 10))
+	for _, p := range r.Parts {
+		for _, line := range p.Lines {
+			v.MultipartPartHeaders().Add(p.Name, line)
+		}
+	}
+	if len(r.Text) > 0 || len(r.Attrs) > 0 {
+		v.RequestXML().Set("/*", r.Text)
+		v.RequestXML().Set("//@*", r.Attrs)
+	}
+	if len(r.Body) > 0 {
+		put(v.RequestBody(), string(r.Body))
+	}
+	put(v.RequestBodyLength(), strconv.FormatInt(r.Bytes, 10))
+}
+
+// headers runs phase 1.
+func (t *transaction) headers() error {
+	return t.guard(func() { t.tx.ProcessRequestHeaders() })
+}
+
+// request runs phase 2.
+func (t *transaction) request(r *reader.Request) error {
+	var failed error
+	err := t.guard(func() {
+		if !t.e.native {
+			t.content(r)
+		} else if failed = t.nativeContent(r); failed != nil {
+			return
+		}
+		_, failed = t.tx.ProcessRequestBody()
+		t.body = true
+	})
+	if err != nil {
+		return err
+	}
+	return failed
+}
+
+// number reads a number that the rule set keeps in TX.
+func (t *transaction) number(name string) int {
+	if v := t.tx.Variables().TX().Get(name); len(v) > 0 {
+		n, _ := strconv.Atoi(v[0])
+		return n
+	}
+	return 0
+}
+
+// inboundScore is the rule set's own sum. It adds the levels up at the end of
+// each phase.
+func (t *transaction) inboundScore() int { return t.number("blocking_inbound_anomaly_score") }
+
+func (t *transaction) outboundScore() int { return t.number("blocking_outbound_anomaly_score") }
+
+// logged is implemented by Coraza's matched rules: false for those that only
+// do the rule set's book-keeping.
+type logged interface{ Log() bool }
+
+// maxValue is how much of a matched value an event keeps.
+const maxValue = 256
+
+// matches lists what matched, in the order in which it did: one entry for each
+// value that a rule matched on, and for a rule with a chain one for its first.
+func (t *transaction) matches() (matches []event.Match, denied *Rule) {
+	for _, m := range t.tx.MatchedRules() {
+		rule := t.e.rules[m.Rule().ID()]
+		if rule == nil {
+			continue
+		}
+		if rule.deny != 0 && denied == nil && !evaluation(rule.ID) {
+			denied = rule
+		}
+		if l, ok := m.(logged); ok && !l.Log() {
+			continue
+		}
+		data := m.MatchedDatas()
+		base := event.Match{
+			Rule: rule.ID, Message: m.Message(), Data: clip(m.Data(), maxValue),
+			Severity: m.Rule().Severity().String(), Phase: rule.Phase, Tags: rule.Tags,
+		}
+		if len(data) == 0 {
+			matches = append(matches, base)
+			continue
+		}
+		if len(rule.scores) > 1 {
+			base.Score = t.chainScore(rule, data)
+			describe(&base, data[0])
+			matches = append(matches, base)
+			continue
+		}
+		base.Score = t.severityScore(rule, 0)
+		for _, d := range data {
+			one := base
+			if d.Message() != "" {
+				one.Message = d.Message()
+			}
+			if d.Data() != "" {
+				one.Data = clip(d.Data(), maxValue)
+			}
+			describe(&one, d)
+			matches = append(matches, one)
+		}
+	}
+	return matches, denied
+}
+
+func describe(m *event.Match, d types.MatchData) {
+	if d.Variable() != variables.Unknown {
+		m.Variable = d.Variable().Name()
+	}
+	m.Key = d.Key()
+	m.Value = clip(d.Value(), maxValue)
+}
+
+// severityScore is what one match at a level of a rule's chain adds.
+func (t *transaction) severityScore(r *Rule, level int) int {
+	if level >= len(r.scores) || r.scores[level] == "" {
+		return 0
+	}
+	return t.number(r.scores[level] + "_anomaly_score")
+}
+
+// chainScore sums over a chain: actions run once for each value matched, at
+// the level where they are written.
+func (t *transaction) chainScore(r *Rule, data []types.MatchData) int {
+	sum := 0
+	for _, d := range data {
+		sum += t.severityScore(r, d.ChainLevel())
+	}
+	return sum
+}
+
+// evaluation reports whether a rule compares the score with a threshold. Such
+// rules express a verdict that the judge draws itself.
+func evaluation(id int) bool {
+	return id >= 949000 && id < 950000 || id >= 959000 && id < 960000 || id >= 980000 && id < 990000
+}
+
+// clip shortens s to at most n bytes without cutting a UTF-8 sequence.
+func clip(s string, n int) string {
+	if len(s) <= n {
+		return strings.ToValidUTF8(s, "\uFFFD")
+	}
+	for n > 0 && s[n]&0xC0 == 0x80 {
+		n--
+	}
+	return strings.ToValidUTF8(s[:n], "\uFFFD") + "…"
+}
