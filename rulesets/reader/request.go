@@ -9,6 +9,7 @@ type Arg struct{ Name, Value string }
 type File struct {
 	Field string // the form field's name
 	Name  string // the file name as the client gave it
+	Alt   string // the extended file name ("filename*"), decoded, when there is one beside Name
 	Type  string // the part's own Content-Type
 	Size  int64
 	Head  []byte // the first bytes, for content sniffing
@@ -21,19 +22,36 @@ type Request struct {
 	Proto  string
 	Fields []event.Field // header lines in order
 
-	Path    string // raw path of Target
-	Query   string // raw query of Target, without "?"
-	Get     []Arg  // parameters of the query, in order (ARGS_GET)
-	Cookies []Arg  // in order (REQUEST_COOKIES)
+	Path     string // raw path of Target
+	Query    string // raw query of Target, without "?"
+	URI      string // Target as Coraza rewrites it (REQUEST_URI)
+	Filename string // Path percent-decoded once (REQUEST_FILENAME)
+	Clean    string // Filename with slashes merged and dot segments resolved
 
-	Processor string   // the body reader used: URLENCODED, MULTIPART, JSON, XML; empty for none
-	Post      []Arg    // parameters of the body, in order (ARGS_POST)
-	Files     []File   // uploaded files
-	Parts     []Part   // multipart part headers (MULTIPART_PART_HEADERS)
-	Text      []string // text and CDATA of an XML body (XML:/*)
-	Attrs     []string // attribute values of an XML body (XML://@*)
-	Body      []byte   // the raw body where rules may see it (REQUEST_BODY)
-	Bytes     int64    // length of the body
+	// Get holds the parameters of the query in order (ARGS_GET), Cookies the
+	// cookies (REQUEST_COOKIES). Behind them come, once more, those whose name
+	// PHP changes, under the name that PHP gives them: the last GetAliases and
+	// CookieAliases elements.
+	Get           []Arg
+	GetAliases    int
+	Cookies       []Arg
+	CookieAliases int
+
+	Type        string   // media type of the body, lower case, without parameters
+	Charset     string   // charset parameter of Content-Type, lower case
+	Processor   string   // the body reader used: URLENCODED, MULTIPART, JSON, XML; empty for none
+	Post        []Arg    // parameters of the body, in order, then aliases (ARGS_POST)
+	Files       []File   // uploaded files
+	FileAliases []File   // files whose field's name PHP changes, once more under PHP's
+	Parts       []Part   // multipart part headers (MULTIPART_PART_HEADERS)
+	Text        []string // text and CDATA of an XML body (XML:/*)
+	Attrs       []string // attribute values of an XML body (XML://@*)
+	Body        []byte   // the raw body where rules may see it (REQUEST_BODY)
+	Bytes       int64    // bytes of the body that were read
+
+	limits   Limits
+	plan     Plan
+	boundary string // multipart delimiter without the leading hyphens
 }
 
 // Part is the header lines of one part of a multipart body.
