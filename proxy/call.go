@@ -1,0 +1,158 @@
+package proxy
+
+import (
+	"cmp"
+	"context"
+	"net/http"
+	"runtime/debug"
+	"slices"
+	"time"
+
+	"github.com/qorgan/qorgan/event"
+	"github.com/qorgan/qorgan/exchange"
+)
+
+// call is one request under way, as the proxy sees it. It, the exchange, the
+// response writer and the body's reader are one allocation.
+type call struct {
+	callContext
+	x      exchange.Exchange
+	server *Server
+	site   *site // nil when no site answers to the host
+	conn   *conn
+	w      writer
+	body   body
+
+	host         string // as it came
+	scheme, port string // as the visitor sees them
+	ours         [4]string
+	path, query  string // of the request line the upstream gets
+	bareQuestion bool   // the target ends with a "?" and nothing after it
+	aborted      bool   // the answer was cut
+	upstreamKind string // how the upstream failed
+}
+
+// callContext carries the call beside the exchange, without an allocation.
+type callContext struct {
+	context.Context
+	call *call
+}
+
+type callKey struct{}
+
+// Value implements context.Context.
+func (c *callContext) Value(key any) any {
+	if key == (callKey{}) {
+		return c.call
+	}
+	return c.Context.Value(key)
+}
+
+func callFrom(ctx context.Context) *call {
+	c, _ := ctx.Value(callKey{}).(*call)
+	return c
+}
+
+// serve is where every request enters: find the site, admit, judge, forward.
+func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+	t := s.acquire()
+	defer t.release()
+	c := &call{server: s}
+	c.callContext = callContext{Context: r.Context(), call: c}
+	c.conn, _ = c.callContext.Context.Value(connKey{}).(*conn)
+	if c.conn == nil {
+		c.conn = &conn{}
+	}
+	c.w.inner = w
+	r = c.begin(t, r)
+	if c.conn.slow {
+		c.conn.slow = false
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
+	}
+	s.metrics.begin()
+	defer c.end(r)
+	if refusal := c.admit(t, r); refusal != nil {
+		s.refuse(&c.w, r, *refusal)
+		return
+	}
+	s.chain.ServeHTTP(&c.w, r)
+}
+
+// begin fills the exchange from what is known without judging anything.
+func (c *call) begin(t *table, r *http.Request) *http.Request {
+	if r.TLS == nil {
+		r.TLS = c.conn.tls
+	}
+	c.host = r.Host
+	c.site = t.hosts.find(routingHost(r.Host))
+	c.x = exchange.Exchange{
+		Start:  time.Now(),
+		Peer:   c.conn.peer,
+		Local:  c.conn.local,
+		Target: r.RequestURI,
+		Proto:  r.Proto,
+		Fields: fieldsOf(r),
+		TLS:    r.TLS != nil,
+		Refuse: c.server.refuse,
+	}
+	trusted := t.conf.Trusted.Proxies
+	if c.site != nil {
+		trusted = c.site.trusted
+		c.x.Site, c.x.Profile = c.site.conf, c.site.conf.Profile
+	}
+	c.x.Client = clientAddr(c.x.Peer.Addr(), r.Header, trusted)
+	c.seenScheme(r, len(trusted) > 0 && within(c.x.Peer.Addr(), trusted))
+	r = r.WithContext(exchange.With(&c.callContext, &c.x))
+	if r.Body != nil && r.Body != http.NoBody {
+		c.body.begin(c, r)
+		r.Body = &c.body
+	}
+	return r
+}
+
+// end accounts for the request. A panic of a room costs its request, not the
+// process.
+func (c *call) end(r *http.Request) {
+	p := recover()
+	if p != nil {
+		c.aborted = true
+		if p != http.ErrAbortHandler {
+			c.server.log.Error().Interface("panic", p).Bytes("stack", debug.Stack()).Str("site", c.siteName()).
+				Str("hint", "a defect in Qorgan: please report it with this line").Msg("request failed")
+			if c.w.status == 0 {
+				c.aborted, p = false, nil
+				c.server.refuse(&c.w, r, exchange.Refusal{Status: http.StatusServiceUnavailable, Close: true})
+			}
+		}
+	}
+	c.body.end()
+	c.account(r)
+	if p != nil {
+		panic(http.ErrAbortHandler)
+	}
+}
+
+func (c *call) siteName() string {
+	if c.site == nil {
+		return ""
+	}
+	return c.site.conf.Name
+}
+
+// fieldsOf returns the header lines as decoded, names sorted, the lines of one
+// name in order. It serves HTTP/2, and HTTP/1 where the raw lines are not kept.
+func fieldsOf(r *http.Request) []event.Field {
+	n := 1
+	for _, lines := range r.Header {
+		n += len(lines)
+	}
+	fields := make([]event.Field, 0, n)
+	fields = append(fields, event.Field{Name: "Host", Value: r.Host})
+	for name, lines := range r.Header {
+		for _, v := range lines {
+			fields = append(fields, event.Field{Name: name, Value: v})
+		}
+	}
+	slices.SortStableFunc(fields[1:], func(a, b event.Field) int { return cmp.Compare(a.Name, b.Name) })
+	return fields
+}

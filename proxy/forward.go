@@ -1,0 +1,295 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/qorgan/qorgan/exchange"
+	"github.com/qorgan/qorgan/proxy/upstream"
+)
+
+// writePatience is how long one write towards a visitor may take.
+const writePatience = 60 * time.Second
+
+// headPatience is how long a response of unknown length may keep its head back
+// while its first byte is awaited.
+const headPatience = 10 * time.Millisecond
+
+// forward is the innermost handler: it sends the request to the upstream and
+// streams the answer back.
+func (s *Server) forward(w http.ResponseWriter, r *http.Request) {
+	c := callFrom(r.Context())
+	upgrade := upgradeTo(r.Header)
+	out, ok := c.outbound(r, upgrade)
+	if !ok {
+		s.refuse(w, r, *c.refusal(r.Method, http.StatusBadRequest, "target-form"))
+		return
+	}
+	early := &informer{w: w}
+	out = out.WithContext(httptrace.WithClientTrace(out.Context(), &httptrace.ClientTrace{Got1xxResponse: early.got}))
+
+	sent := time.Now()
+	resp, peer, err := c.site.pool.RoundTrip(out, c.blame)
+	c.x.Upstream = time.Since(sent)
+	early.end()
+	if err != nil {
+		c.unanswered(w, r, err)
+		return
+	}
+	defer peer.Done()
+	defer resp.Body.Close()
+	if resp.StatusCode == http.StatusSwitchingProtocols {
+		c.tunnel(w, r, resp, upgrade)
+		return
+	}
+	c.answer(w, resp)
+}
+
+// outbound makes the request for the upstream. Its request line carries the
+// path and query as they came: url.URL would encode a few of them anew.
+func (c *call) outbound(r *http.Request, upgrade string) (*http.Request, bool) {
+	u := &url.URL{Opaque: c.path, RawQuery: c.query, ForceQuery: c.bareQuestion}
+	if strings.HasPrefix(c.path, "//") {
+		// An opaque part that begins so would be written with a scheme.
+		u.Opaque, u.Path, u.RawPath = "", r.URL.Path, c.path
+		if u.EscapedPath() != c.path {
+			return nil, false
+		}
+	}
+	out := &http.Request{
+		Method:        r.Method,
+		URL:           u,
+		Host:          c.host,
+		Proto:         "HTTP/1.1",
+		ProtoMajor:    1,
+		ProtoMinor:    1,
+		Header:        c.outgoing(r, upgrade),
+		ContentLength: r.ContentLength,
+	}
+	if r.Body != nil && r.Body != http.NoBody && r.ContentLength != 0 {
+		out.Body = io.NopCloser(r.Body)
+		out.Trailer = c.body.announce(r)
+		if c.body.touched.Load() {
+			delete(out.Header, "Expect") // already promised
+		}
+	} else {
+		delete(out.Header, "Expect")
+	}
+	return out.WithContext(r.Context()), true
+}
+
+// blame reports whether a failed round trip is the upstream's fault.
+func (c *call) blame(error) bool {
+	return c.body.problem() == nil && c.callContext.Context.Err() == nil
+}
+
+// unanswered tells visitor and operator that there is no response, each as
+// much as is his.
+func (c *call) unanswered(w http.ResponseWriter, r *http.Request, err error) {
+	switch problem := c.body.problem(); {
+	case errors.Is(problem, errBodyTooLarge):
+		c.server.refuse(w, r, *c.refusal(r.Method, http.StatusRequestEntityTooLarge, "body-length"))
+		return
+	case errors.Is(problem, errBodyTooSlow):
+		c.server.refuse(w, r, exchange.Refusal{Status: http.StatusRequestTimeout, Close: true})
+		return
+	case problem != nil && c.callContext.Context.Err() == nil:
+		// Shorter than announced, or chunks that are none.
+		c.server.refuse(w, r, exchange.Refusal{Status: http.StatusBadRequest, Close: true})
+		return
+	case errors.Is(err, context.Canceled) || problem != nil:
+		c.aborted = true
+		panic(http.ErrAbortHandler)
+	}
+	status := http.StatusBadGateway
+	event := c.server.log.Error().Err(err).Str("site", c.siteName()).Str("method", r.Method)
+	var failure *upstream.Error
+	if errors.As(err, &failure) {
+		status = failure.Status
+		c.upstreamKind = failure.Kind
+		event = event.Str("hint", failure.Hint)
+	}
+	event.Msg("no answer from the upstream")
+	c.server.refuse(w, r, exchange.Refusal{Status: status})
+}
+
+// answer streams a response to the visitor. An upstream that dies on the way
+// ends the visitor's connection too: a cut answer must not look whole.
+func (c *call) answer(w http.ResponseWriter, resp *http.Response) {
+	h := w.Header()
+	fromUpstream(h, resp.Header)
+	if _, ok := h["Content-Type"]; !ok {
+		h["Content-Type"] = nil // or the server guesses one
+	}
+	if c.site.hsts != "" && c.x.TLS {
+		if _, ok := h["Strict-Transport-Security"]; !ok {
+			h["Strict-Transport-Security"] = []string{c.site.hsts}
+		}
+	}
+	announced := announceTrailers(h, resp.Trailer)
+	w.WriteHeader(resp.StatusCode)
+
+	if resp.Body != http.NoBody {
+		if err := c.copy(w, resp); err != nil {
+			var gone *visitorError
+			if !errors.As(err, &gone) && c.callContext.Context.Err() == nil {
+				c.upstreamKind = "cut"
+				c.server.log.Error().Err(err).Str("site", c.siteName()).Int64("bytes", c.w.bytes).
+					Str("hint", "the upstream broke off its response: see its error log").Msg("response cut")
+			}
+			c.aborted = true
+			panic(http.ErrAbortHandler)
+		}
+	}
+	if len(resp.Trailer) > 0 {
+		c.writeTrailers(w, resp.Trailer, announced)
+	}
+}
+
+func announceTrailers(h, trailer http.Header) int {
+	if len(trailer) == 0 {
+		return 0
+	}
+	names := make([]string, 0, len(trailer))
+	for name := range trailer {
+		names = append(names, name)
+	}
+	h["Trailer"] = []string{strings.Join(names, ", ")}
+	return len(names)
+}
+
+func (c *call) writeTrailers(w http.ResponseWriter, trailer http.Header, announced int) {
+	// Chunked it must be, even when the body was short enough to be counted.
+	_ = http.NewResponseController(w).Flush()
+	for name, lines := range trailer {
+		if len(trailer) != announced {
+			name = http.TrailerPrefix + name
+		}
+		w.Header()[name] = lines
+	}
+}
+
+// visitorError marks an error of the visitor's connection.
+type visitorError struct{ error }
+
+func (e *visitorError) Unwrap() error { return e.error }
+
+// copy streams the body. What has no announced length is flushed with every
+// read, so that an event, a progress line or a comet poll arrives when it is
+// sent.
+func (c *call) copy(w http.ResponseWriter, resp *http.Response) error {
+	buf := copyBuffers.Get().(*[]byte)
+	defer copyBuffers.Put(buf)
+	rc := http.NewResponseController(w)
+	streaming := resp.ContentLength < 0
+	var flush *headFlush
+	if streaming {
+		if isEventStream(resp.Header) {
+			_ = rc.Flush()
+		} else {
+			flush = newHeadFlush(rc)
+			defer flush.cancel()
+		}
+	}
+	var patience time.Time
+	for first := true; ; first = false {
+		n, readErr := resp.Body.Read(*buf)
+		flush.cancel()
+		if n > 0 {
+			// A first buffer fits the socket; from the second on a visitor who
+			// takes nothing may hold the request up only so long.
+			if !first {
+				if now := time.Now(); patience.Sub(now) < writePatience/2 {
+					patience = now.Add(writePatience)
+					_ = rc.SetWriteDeadline(patience)
+					c.conn.slow = c.x.Proto != "HTTP/2.0"
+				}
+			}
+			if _, err := w.Write((*buf)[:n]); err != nil {
+				return &visitorError{err}
+			}
+			if streaming && readErr == nil {
+				if err := rc.Flush(); err != nil {
+					return &visitorError{err}
+				}
+			}
+		}
+		if readErr == io.EOF {
+			return nil
+		}
+		if readErr != nil {
+			return readErr
+		}
+	}
+}
+
+func isEventStream(h http.Header) bool {
+	v := h["Content-Type"]
+	return len(v) > 0 && strings.HasPrefix(strings.ToLower(v[0]), "text/event-stream")
+}
+
+// headFlush sends the head of a response on its way when its first byte is
+// late.
+type headFlush struct {
+	mu    sync.Mutex
+	over  bool
+	timer *time.Timer
+}
+
+func newHeadFlush(rc *http.ResponseController) *headFlush {
+	f := &headFlush{}
+	f.timer = time.AfterFunc(headPatience, func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if !f.over {
+			_ = rc.Flush()
+		}
+	})
+	return f
+}
+
+func (f *headFlush) cancel() {
+	if f == nil || f.over { // over is written by the caller's goroutine alone
+		return
+	}
+	f.timer.Stop()
+	f.mu.Lock()
+	f.over = true
+	f.mu.Unlock()
+}
+
+// informer passes informational responses on, which the transport reports from
+// a goroutine of its own. 100 is the server's business: it says so when the
+// body is first read.
+type informer struct {
+	mu   sync.Mutex
+	w    http.ResponseWriter
+	over bool
+}
+
+func (i *informer) got(status int, header textproto.MIMEHeader) error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.over || status == http.StatusContinue {
+		return nil
+	}
+	h := i.w.Header()
+	fromUpstream(h, http.Header(header))
+	i.w.WriteHeader(status)
+	clear(h)
+	return nil
+}
+
+func (i *informer) end() {
+	i.mu.Lock()
+	i.over = true
+	i.mu.Unlock()
+}

@@ -1,0 +1,280 @@
+package proxy
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/pires/go-proxyproto"
+
+	"github.com/qorgan/qorgan/config"
+)
+
+const (
+	greetTime   = 10 * time.Second // for a TLS handshake
+	proxyHeader = 2 * time.Second  // for a PROXY protocol header
+	greetings   = 512              // handshakes at once, a listener
+)
+
+// address is a listener as configured. It is what reloads compare.
+type address struct {
+	hostPort string
+	tls      bool
+}
+
+func addressesOf(c *config.Config) []address {
+	var as []address
+	for _, a := range c.HTTP {
+		as = append(as, address{hostPort: a})
+	}
+	for _, a := range c.HTTPS {
+		as = append(as, address{hostPort: a, tls: true})
+	}
+	return as
+}
+
+// open binds all of as, or none.
+func (s *Server) open(as []address) ([]*listener, error) {
+	var opened []*listener
+	var errs []error
+	for _, a := range as {
+		ln, err := net.Listen("tcp", a.hostPort)
+		if err != nil {
+			errs = append(errs, listenError(a, err))
+			continue
+		}
+		l := &listener{Listener: ln, address: a, slots: make(chan struct{}, greetings)}
+		l.ctx, l.cancel = context.WithCancel(context.Background())
+		opened = append(opened, l)
+	}
+	if len(errs) == 0 {
+		return opened, nil
+	}
+	for _, l := range opened {
+		_ = l.Close()
+	}
+	return nil, errors.Join(errs...)
+}
+
+func listenError(a address, err error) error {
+	hint := ""
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		hint = "; another process holds this port: stop it, or choose another address"
+	case errors.Is(err, os.ErrPermission):
+		hint = "; ports below 1024 need CAP_NET_BIND_SERVICE: use the systemd unit, or a port above"
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		hint = "; this machine has no such address"
+	}
+	return fmt.Errorf("listen on %s: %w%s", a.hostPort, err, hint)
+}
+
+// listener accepts on one address and hands connections that are ready for
+// HTTP to the server's feed. It owns the goroutines that greet them.
+type listener struct {
+	net.Listener
+	address address
+	slots   chan struct{}
+	ctx     context.Context
+	cancel  context.CancelFunc
+	owned   sync.WaitGroup
+}
+
+func (l *listener) start(s *Server) { l.owned.Go(func() { l.accept(s) }) }
+
+// stop closes the socket, breaks off greetings and waits for them.
+func (l *listener) stop() {
+	_ = l.Close()
+	l.cancel()
+	l.owned.Wait()
+}
+
+func (l *listener) accept(s *Server) {
+	var pause time.Duration
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			if errors.Is(err, net.ErrClosed) {
+				return
+			}
+			// Out of descriptors or memory: connections under way go on, and
+			// as they end there is room again.
+			if pause == 0 {
+				s.log.Error().Err(err).Str("listener", l.address.hostPort).
+					Str("hint", "raise the limit of open files").Msg("accepting fails")
+			}
+			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
+			select {
+			case <-l.ctx.Done():
+				return
+			case <-time.After(pause):
+			}
+			continue
+		}
+		pause = 0
+		announced := s.announces(c)
+		if !announced && !l.address.tls {
+			s.feed.push(s.plain(c))
+			continue
+		}
+		select {
+		case l.slots <- struct{}{}:
+		case <-l.ctx.Done():
+			_ = c.Close()
+			return
+		}
+		l.owned.Go(func() {
+			defer func() { <-l.slots }()
+			l.greet(s, c, announced)
+		})
+	}
+}
+
+// announces reports whether the peer must open with a PROXY protocol header.
+// From anybody else such a header is a malformed request or handshake.
+func (s *Server) announces(c net.Conn) bool {
+	ranges := s.table.Load().conf.Trusted.ProxyProtocol
+	return len(ranges) > 0 && within(addrPort(c.RemoteAddr()).Addr(), ranges)
+}
+
+// greet reads the PROXY protocol header and does the TLS handshake, then feeds
+// the connection to HTTP. A connection that fails is closed without a word:
+// there is nobody to blame but the peer.
+func (l *listener) greet(s *Server, c net.Conn, announced bool) {
+	ctx, cancel := context.WithTimeout(l.ctx, greetTime)
+	defer cancel()
+	peer := addrPort(c.RemoteAddr())
+	if announced {
+		pc := proxyproto.NewConn(c, proxyproto.WithPolicy(proxyproto.REQUIRE), proxyproto.SetReadHeaderTimeout(proxyHeader))
+		stop := context.AfterFunc(ctx, func() { _ = c.Close() })
+		if err := proxyHeaderError(pc); err != nil || !stop() {
+			s.log.Debug().Err(err).Stringer("peer", peer).Msg("no PROXY protocol header where one is required")
+			_ = pc.Close()
+			return
+		}
+		c = pc
+	}
+	if !l.address.tls {
+		s.feed.push(s.plain(c))
+		return
+	}
+	tc := tls.Server(c, s.tlsConfig())
+	if err := tc.HandshakeContext(ctx); err != nil {
+		s.log.Debug().Err(err).Stringer("peer", peer).Msg("handshake ended")
+		_ = c.Close()
+		return
+	}
+	switch tc.ConnectionState().NegotiatedProtocol {
+	case "h2":
+		s.feed.push(tc)
+	case "http/1.1", "":
+		s.feed.push(s.plain(tc))
+	default: // a handshake that was the whole purpose, like acme-tls/1
+		_ = tc.Close()
+	}
+}
+
+// proxyHeaderError waits for the header and says what is wrong with it.
+func proxyHeaderError(pc *proxyproto.Conn) error {
+	if _, err := pc.Read(nil); err != nil {
+		return err
+	}
+	if pc.ProxyHeader() == nil {
+		return proxyproto.ErrNoProxyProtocol
+	}
+	return nil
+}
+
+func (s *Server) tlsConfig() *tls.Config {
+	c := s.opts.TLS.Clone()
+	protocols := []string{"h2", "http/1.1"}
+	for _, p := range s.opts.TLS.NextProtos {
+		if !slices.Contains(protocols, p) {
+			protocols = append(protocols, p)
+		}
+	}
+	c.NextProtos = protocols
+	return c
+}
+
+// plain wraps a connection that will speak HTTP/1.
+func (s *Server) plain(c net.Conn) net.Conn {
+	if tc, ok := c.(*tls.Conn); ok {
+		return &secured{Conn: tc}
+	}
+	return c
+}
+
+// secured hides a *tls.Conn from net/http, which would otherwise insist on
+// reading it itself.
+type secured struct{ net.Conn }
+
+// conn is what is known about a connection.
+type conn struct {
+	peer, local netip.AddrPort
+	tls         *tls.ConnectionState
+	slow        bool // a write deadline is set on it (HTTP/1 only)
+}
+
+type connKey struct{}
+
+// withConn is the http.Server's ConnContext.
+func withConn(ctx context.Context, c net.Conn) context.Context {
+	k := &conn{peer: addrPort(c.RemoteAddr()), local: addrPort(c.LocalAddr())}
+	switch t := c.(type) {
+	case *tls.Conn:
+		state := t.ConnectionState()
+		k.tls = &state
+	case *secured:
+		state := t.Conn.(*tls.Conn).ConnectionState()
+		k.tls = &state
+	}
+	return context.WithValue(ctx, connKey{}, k)
+}
+
+// feed is the listener http.Server sees: connections from all real listeners,
+// greeted. It stays while they come and go.
+type feed struct {
+	conns chan net.Conn
+	done  chan struct{}
+	once  sync.Once
+}
+
+func newFeed() *feed { return &feed{conns: make(chan net.Conn), done: make(chan struct{})} }
+
+func (f *feed) push(c net.Conn) {
+	select {
+	case f.conns <- c:
+	case <-f.done:
+		_ = c.Close()
+	}
+}
+
+// Accept implements net.Listener.
+func (f *feed) Accept() (net.Conn, error) {
+	select {
+	case c := <-f.conns:
+		return c, nil
+	case <-f.done:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close implements net.Listener.
+func (f *feed) Close() error {
+	f.close()
+	return nil
+}
+
+func (f *feed) close() { f.once.Do(func() { close(f.done) }) }
+
+// Addr implements net.Listener. The feed has no address of its own.
+func (f *feed) Addr() net.Addr { return &net.TCPAddr{} }

@@ -1,0 +1,69 @@
+package proxy
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/qorgan/qorgan/event"
+	"github.com/qorgan/qorgan/exchange"
+	"github.com/qorgan/qorgan/proxy/page"
+)
+
+// refusal is what the proxy itself refuses for a site: it makes the event,
+// hands it to the recorder, and returns the answer with the event's code.
+func (c *call) refusal(method string, status int, reason string) *exchange.Refusal {
+	id, code := event.NewID()
+	e := event.Event{
+		ID:     id,
+		Code:   code,
+		Time:   c.x.Start.UTC(),
+		Site:   c.siteName(),
+		Kind:   event.KindProtocol,
+		Action: event.Blocked,
+		Status: status,
+		Reason: reason,
+		Client: event.Client{Addr: c.x.Client, Peer: c.x.Peer.Addr()},
+		Request: event.Request{
+			Method: clip(method, 32),
+			Host:   clip(c.host, 255),
+			Target: clip(withoutQuery(c.x.Target), maxLoggedTarget),
+			Proto:  c.x.Proto,
+			Bytes:  c.body.read.Load(),
+		},
+	}
+	if c.site != nil {
+		e.Mode, e.Level, e.Profile = string(c.site.conf.Mode), c.site.conf.Level, c.x.Profile
+	}
+	c.x.Event = &e
+	c.server.record(e)
+	return &exchange.Refusal{Status: status, Code: code, Close: true}
+}
+
+// writeRefusal is the exchange's Refuse.
+func (s *Server) writeRefusal(w http.ResponseWriter, r *http.Request, f exchange.Refusal) {
+	v := page.Refusal{Status: f.Status, Code: f.Code, Retry: f.Retry}
+	if x := exchange.From(r.Context()); x != nil && x.Site != nil {
+		v.Contact = x.Site.Contact
+	}
+	if f.Close {
+		w.Header().Set("Connection", "close")
+	}
+	s.pages.Write(w, r, v)
+}
+
+func clip(s string, n int) string {
+	if len(s) > n {
+		return s[:n]
+	}
+	return s
+}
+
+// withoutQuery keeps what an owner needs to recognise a target. The values of
+// a query may be secrets, and none of the proxy's own reasons lies in one.
+func withoutQuery(target string) string {
+	path, _, had := strings.Cut(target, "?")
+	if had {
+		return path + "?…"
+	}
+	return path
+}

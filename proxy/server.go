@@ -1,0 +1,298 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/qorgan/qorgan/config"
+	"github.com/qorgan/qorgan/event"
+	"github.com/qorgan/qorgan/exchange"
+	"github.com/qorgan/qorgan/proxy/page"
+	"github.com/qorgan/qorgan/proxy/upstream"
+)
+
+const (
+	idleTime       = 75 * time.Second
+	probeEvery     = 10 * time.Second
+	h2Streams      = 100
+	h2StreamWindow = 64 << 10
+	h2ConnWindow   = 1 << 20
+	h2Ping         = 30 * time.Second
+)
+
+// Server is the edge's serving part. Make one with [New], bind it with
+// [Server.Listen], serve with [Server.Run].
+type Server struct {
+	opts    Options
+	log     zerolog.Logger
+	pages   *page.Pages
+	metrics *metrics
+	http    *http.Server
+	chain   http.Handler
+	refuse  func(http.ResponseWriter, *http.Request, exchange.Refusal) // made once, not per request
+	record  func(event.Event)
+
+	table     atomic.Pointer[table]
+	changing  sync.Mutex // one Listen, Reload or stop at a time
+	listeners map[address]*listener
+	feed      *feed
+	tunnels   tunnels
+
+	stopping atomic.Bool
+	cancel   context.CancelFunc // ends a drain
+	ended    context.Context
+}
+
+// New builds everything that serving o.Config needs, without binding an
+// address. An error says everything that is wrong.
+func New(o Options) (*Server, error) {
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	pages, err := page.New()
+	if err != nil {
+		return nil, fmt.Errorf("build refusal pages: %w", err)
+	}
+	m, err := newMetrics(o.Registry)
+	if err != nil {
+		return nil, fmt.Errorf("register metrics: %w", err)
+	}
+	s := &Server{opts: o, log: o.Logger, pages: pages, metrics: m, record: o.Record,
+		listeners: make(map[address]*listener), feed: newFeed()}
+	s.ended, s.cancel = context.WithCancel(context.Background())
+	s.refuse = s.writeRefusal
+
+	t, err := s.build(o.Config, nil)
+	if err != nil {
+		return nil, fmt.Errorf("build site table: %w", err)
+	}
+	t.upstreams.Built()
+	s.table.Store(t)
+
+	s.chain = around(o.Middleware, http.HandlerFunc(s.forward))
+	s.http = s.newHTTP(o.Config, around(o.Front, http.HandlerFunc(s.serve)))
+	return s, nil
+}
+
+func around(layers []func(http.Handler) http.Handler, h http.Handler) http.Handler {
+	for i := len(layers) - 1; i >= 0; i-- {
+		h = layers[i](h)
+	}
+	return h
+}
+
+func (s *Server) newHTTP(c *config.Config, h http.Handler) *http.Server {
+	head, wait := headLimits(c)
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(true)
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: wait,
+		IdleTimeout:       idleTime,
+		MaxHeaderBytes:    head,
+		ConnContext:       withConn,
+		ErrorLog:          serverLog(s.log),
+		Protocols:         protocols,
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams:          h2Streams,
+			MaxReceiveBufferPerStream:     h2StreamWindow,
+			MaxReceiveBufferPerConnection: h2ConnWindow,
+			SendPingTimeout:               h2Ping,
+			WriteByteTimeout:              writePatience,
+		},
+	}
+}
+
+// headLimits returns the widest limits of all sites: until the head is read it
+// is not known which site it is for. The site's own are applied after.
+func headLimits(c *config.Config) (bytes int, wait time.Duration) {
+	bytes, wait = defaultHeaderBytes, 0
+	for _, site := range c.Sites {
+		l := withDefaults(site.Limits)
+		bytes, wait = max(bytes, l.HeaderBytes), max(wait, l.HeaderTime)
+	}
+	return bytes, wait
+}
+
+// Listen binds the configured addresses, all or none. It is called by Run when
+// it was not called before; on its own it serves nothing, but from then on the
+// kernel queues connections and Addrs tells the ports.
+func (s *Server) Listen() error {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	if len(s.listeners) > 0 {
+		return nil
+	}
+	opened, err := s.open(addressesOf(s.opts.Config))
+	if err != nil {
+		return err
+	}
+	for _, l := range opened {
+		s.listeners[l.address] = l
+	}
+	return nil
+}
+
+// Addrs returns the addresses bound for plain HTTP and for HTTPS, in the order
+// of the configuration.
+func (s *Server) Addrs() (plain, tls []net.Addr) {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	for _, a := range addressesOf(s.table.Load().conf) {
+		l := s.listeners[a]
+		switch {
+		case l == nil:
+		case a.tls:
+			tls = append(tls, l.Addr())
+		default:
+			plain = append(plain, l.Addr())
+		}
+	}
+	return plain, tls
+}
+
+// Run serves until ctx is done, then drains: no new connection is accepted,
+// requests under way may take the configured time to end, then they and all
+// tunnels are cut. Close ends the draining early. Run returns nil after a stop
+// that was asked for; by then every goroutine it started has ended. It may be
+// called once.
+func (s *Server) Run(ctx context.Context) error {
+	if err := s.Listen(); err != nil {
+		return err
+	}
+	var owned sync.WaitGroup
+	serving := make(chan error, 1)
+	s.changing.Lock()
+	for _, l := range s.listeners {
+		l.start(s)
+	}
+	s.changing.Unlock()
+	owned.Go(func() { serving <- s.http.Serve(s.feed) })
+	owned.Go(func() { s.probe(ctx) })
+
+	var failed error
+	select {
+	case <-ctx.Done():
+	case <-s.ended.Done():
+	case failed = <-serving:
+	}
+	s.drain()
+	owned.Wait()
+	if failed != nil && !errors.Is(failed, http.ErrServerClosed) {
+		return fmt.Errorf("serve: %w", failed)
+	}
+	return nil
+}
+
+// drain stops in the reverse order of starting: readiness, listeners, requests,
+// tunnels, table.
+func (s *Server) drain() {
+	s.stopping.Store(true)
+	s.changing.Lock()
+	for a, l := range s.listeners {
+		l.stop()
+		delete(s.listeners, a)
+	}
+	s.changing.Unlock()
+
+	patience := s.table.Load().conf.Drain
+	if patience <= 0 {
+		patience = defaultDrain
+	}
+	// The context that ended Run is over; the drain has a time of its own.
+	ctx, cancel := context.WithTimeout(s.ended, patience)
+	defer cancel()
+	s.log.Info().Dur("patience", patience).Int64("in_flight", s.metrics.flying.Load()).Msg("draining")
+	if err := s.http.Shutdown(ctx); err != nil {
+		s.log.Warn().Int64("in_flight", s.metrics.flying.Load()).Msg("cutting requests that did not end in time")
+		_ = s.http.Close()
+	}
+	s.tunnels.wait(ctx)
+	s.tunnels.close()
+	s.feed.close()
+	s.table.Load().release()
+}
+
+// Close cuts everything at once: listeners, requests under way, tunnels, also
+// during a drain. It does not wait; Run does.
+func (s *Server) Close() { s.cancel() }
+
+// Reload builds a table from c and swaps it in. Requests under way keep the
+// table they began with. Listeners on unchanged addresses are untouched, new
+// ones are open before the old close. On an error everything is as before.
+func (s *Server) Reload(c *config.Config) error {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	if s.stopping.Load() {
+		return errors.New("reload: the server is stopping")
+	}
+	if len(c.HTTPS) > 0 && s.opts.TLS == nil {
+		return errors.New("reload: HTTPS listeners need a source of certificates; try: restart with --tls internal")
+	}
+	old := s.table.Load()
+	next, err := s.build(c, old)
+	if err != nil {
+		return fmt.Errorf("reload: %w", err)
+	}
+	wanted := addressesOf(c)
+	var missing []address
+	keep := make(map[address]bool, len(wanted))
+	for _, a := range wanted {
+		keep[a] = true
+		if s.listeners[a] == nil {
+			missing = append(missing, a)
+		}
+	}
+	opened, err := s.open(missing)
+	if err != nil {
+		return fmt.Errorf("reload: %w", err)
+	}
+	s.table.Store(next)
+	next.upstreams.Built()
+	for _, l := range opened {
+		s.listeners[l.address] = l
+		l.start(s)
+	}
+	for a, l := range s.listeners {
+		if !keep[a] {
+			l.stop()
+			delete(s.listeners, a)
+		}
+	}
+	old.release()
+	return nil
+}
+
+// retire runs when the last request of a replaced table has ended.
+func (s *Server) retire(t *table) {
+	var next *upstream.Set
+	if current := s.table.Load(); current != t {
+		next = current.upstreams
+	}
+	t.upstreams.Retire(next)
+}
+
+// probe asks the upstreams that have a health path, until ctx ends.
+func (s *Server) probe(ctx context.Context) {
+	tick := time.NewTicker(probeEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.ended.Done():
+			return
+		case <-tick.C:
+			s.table.Load().upstreams.Probe(ctx)
+		}
+	}
+}
