@@ -73,6 +73,7 @@ func (c *Config) Mistake(path, message, hint string) *Error {
 		e.Path = at.flag
 	default:
 		e.File, e.Line, e.Column = at.file, at.line, at.column
+		e.Path = relative(path, at.root)
 	}
 	return e
 }
@@ -81,7 +82,16 @@ func (c *Config) Mistake(path, message, hint string) *Error {
 type position struct {
 	file         string
 	line, column int
+	root         string // the path of the file's document: "sites[7]" in sites.d
 	flag         string // instead of the rest: the flag that set it
+}
+
+// where names the place of the value at path in another value's message.
+func (c *Config) where(path string) string {
+	if at, ok := c.origin[path]; ok && at.flag == "" {
+		return fmt.Sprintf("%s:%d", at.file, at.line)
+	}
+	return path
 }
 
 // origin maps the path of a value to where it was written.

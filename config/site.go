@@ -21,11 +21,12 @@ func (k checker) sites() {
 	for i, s := range k.Sites {
 		at := fmt.Sprintf("sites[%d]", i)
 		k.hosts(at, s, hosts)
-		if s.Name == "" && len(s.Hosts) > 0 {
+		given := s.Name != ""
+		if !given && len(s.Hosts) > 0 {
 			s.Name = s.Hosts[0]
 		}
-		if other, taken := names[s.Name]; taken && s.Name != "" {
-			k.wrong(at+".name", "a name of its own", "%q is already the name of %s", s.Name, other)
+		if other, taken := names[s.Name]; taken && given {
+			k.wrong(at+".name", "a name of its own", "%q is already the name of the site at %s", s.Name, k.where(other))
 		} else {
 			names[s.Name] = at
 		}
@@ -50,7 +51,7 @@ func (k checker) hosts(at string, s *Site, taken map[string]string) {
 		}
 		s.Hosts[j] = name
 		if other, ok := taken[name]; ok {
-			k.wrong(path, "another host, or one site with both upstreams", "%q is already answered by %s", name, other)
+			k.wrong(path, "another host, or one site with both upstreams", "%q is already answered by the site at %s", name, k.where(other))
 			continue
 		}
 		taken[name] = path
