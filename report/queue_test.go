@@ -51,6 +51,18 @@ func (s *store) fail(err error) {
 	s.err = err
 }
 
+func (s *store) sizes() []int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.calls)
+}
+
+func (s *store) stored() ([]string, []event.Loss) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.ids), slices.Clone(s.losses)
+}
+
 func numbered(from, to int) []string {
 	var ids []string
 	for i := from; i < to; i++ {
@@ -75,18 +87,18 @@ func TestQueueBatches(t *testing.T) {
 		record(q, numbered(0, 3))
 		time.Sleep(900 * time.Millisecond)
 		synctest.Wait()
-		if len(s.calls) != 0 {
-			t.Errorf("an incomplete batch left early: %v", s.calls)
+		if got := s.sizes(); len(got) != 0 {
+			t.Errorf("an incomplete batch left early: %v", got)
 		}
 		time.Sleep(200 * time.Millisecond)
 		synctest.Wait()
-		if !slices.Equal(s.calls, []int{3}) {
-			t.Errorf("calls = %v; want [3]", s.calls)
+		if got := s.sizes(); !slices.Equal(got, []int{3}) {
+			t.Errorf("calls = %v; want [3]", got)
 		}
 		record(q, numbered(3, 13))
 		synctest.Wait()
-		if !slices.Equal(s.calls, []int{3, 10}) {
-			t.Errorf("a complete batch did not leave at once: %v", s.calls)
+		if got := s.sizes(); !slices.Equal(got, []int{3, 10}) {
+			t.Errorf("a complete batch did not leave at once: %v", got)
 		}
 		record(q, numbered(13, 38))
 		if err := q.Close(t.Context()); err != nil {
@@ -118,14 +130,15 @@ func TestQueueKeepsEventsWhileTheSinkFails(t *testing.T) {
 		s.fail(nil)
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if want := numbered(0, 50); !slices.Equal(s.ids, want) {
-			t.Errorf("stored %v", s.ids)
+		ids, losses := s.stored()
+		if want := numbered(0, 50); !slices.Equal(ids, want) {
+			t.Errorf("stored %v", ids)
 		}
 		if got := q.Stats(); got.Failing != "" || got.Queued != 0 || got.Stored != 50 {
 			t.Errorf("stats after it healed = %+v", got)
 		}
 		var lost int64
-		for _, l := range s.losses {
+		for _, l := range losses {
 			lost += l.Count
 			if l.Reason != "queue-full" || l.First.After(l.Last) || l.ID == "" {
 				t.Errorf("loss = %+v", l)
