@@ -1,0 +1,80 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+
+	"github.com/qorgan/qorgan/event"
+)
+
+// Hour is how many events there were in one hour.
+type Hour struct {
+	Start    time.Time // UTC
+	Blocked  int64
+	Detected int64
+}
+
+// Tally is how many events a site, or a class of attack, had.
+type Tally struct {
+	Name     string
+	Blocked  int64
+	Detected int64
+	Last     time.Time // the start of the last hour with any
+}
+
+// Hours returns the counts from from to to, oldest first, an entry for every
+// hour that has begun between them. An empty site is all sites.
+func (db *DB) Hours(ctx context.Context, from, to time.Time, site string) ([]Hour, error) {
+	first, end := from.Unix()/3600, (to.Unix()+3599)/3600
+	hours := make([]Hour, max(0, end-first))
+	for i := range hours {
+		hours[i].Start = time.Unix((first+int64(i))*3600, 0).UTC()
+	}
+	type row struct {
+		hour              int64
+		blocked, detected int64
+	}
+	rows, err := scanAll(ctx, db.read, func(rows *sql.Rows, r *row) error { return rows.Scan(&r.hour, &r.blocked, &r.detected) },
+		`SELECT hour, `+actions+` FROM hours WHERE hour >= ? AND hour < ? AND (? = '' OR site = ?) GROUP BY hour`,
+		event.Blocked, event.Detected, first, end, site, site)
+	if err != nil {
+		return nil, fmt.Errorf("count hours: %w", err)
+	}
+	for _, r := range rows {
+		h := &hours[r.hour-first]
+		h.Blocked, h.Detected = r.blocked, r.detected
+	}
+	return hours, nil
+}
+
+const actions = `sum(count * (action = ?)), sum(count * (action = ?))`
+
+// Sites returns the sites that had events from from to to, the busiest first.
+func (db *DB) Sites(ctx context.Context, from, to time.Time) ([]Tally, error) {
+	return db.tally(ctx, "site", from, to, "")
+}
+
+// Classes returns the classes of attack from from to to, the most frequent
+// first. An empty site is all sites.
+func (db *DB) Classes(ctx context.Context, from, to time.Time, site string) ([]Tally, error) {
+	return db.tally(ctx, "class", from, to, site)
+}
+
+// tally groups hours by column, which is a name from this file.
+func (db *DB) tally(ctx context.Context, column string, from, to time.Time, site string) ([]Tally, error) {
+	scan := func(rows *sql.Rows, t *Tally) error {
+		var last int64
+		err := rows.Scan(&t.Name, &t.Blocked, &t.Detected, &last)
+		t.Last = time.Unix(last*3600, 0).UTC()
+		return err
+	}
+	tallies, err := scanAll(ctx, db.read, scan, `SELECT `+column+`, `+actions+`, max(hour) FROM hours
+		WHERE hour >= ? AND hour < ? AND (? = '' OR site = ?) GROUP BY 1 ORDER BY sum(count) DESC, 1`,
+		event.Blocked, event.Detected, from.Unix()/3600, (to.Unix()+3599)/3600, site, site)
+	if err != nil {
+		return nil, fmt.Errorf("count by %s: %w", column, err)
+	}
+	return tallies, nil
+}

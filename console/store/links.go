@@ -1,0 +1,56 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+)
+
+// InsertLink stores a sign-in link for a person, by the SHA-256 of its
+// secret. Earlier links of that person stop working.
+func (db *DB) InsertLink(ctx context.Context, token []byte, person int64, expires time.Time) error {
+	err := db.update(ctx, func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM links WHERE person = ?`, person); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, `INSERT INTO links (token, person, expires) VALUES (?, ?, ?)`, token, person, expires.Unix())
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("store link: %w", err)
+	}
+	return nil
+}
+
+// UseLink spends a link and returns whom it signs in. It returns ErrNotFound
+// for a link that is unknown, spent or expired at now. Of several calls with
+// one link one succeeds.
+func (db *DB) UseLink(ctx context.Context, token []byte, now time.Time) (Person, error) {
+	var p Person
+	var created int64
+	err := db.update(ctx, func(tx *sql.Tx) error {
+		err := tx.QueryRowContext(ctx, `SELECT `+personColumns+` FROM links l JOIN people p ON p.id = l.person
+			WHERE l.token = ? AND l.expires > ?`, token, now.Unix()).Scan(p.fields(&created)...)
+		if err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `DELETE FROM links WHERE token = ?`, token)
+		return err
+	})
+	if err != nil {
+		return Person{}, fmt.Errorf("use link: %w", missing(err))
+	}
+	p.Created = time.Unix(created, 0).UTC()
+	return p, nil
+}
+
+// Link reports whether a link is still good at now, without spending it.
+func (db *DB) Link(ctx context.Context, token []byte, now time.Time) (bool, error) {
+	var n int
+	err := db.read.QueryRowContext(ctx, `SELECT count(*) FROM links WHERE token = ? AND expires > ?`, token, now.Unix()).Scan(&n)
+	if err != nil {
+		return false, fmt.Errorf("link: %w", err)
+	}
+	return n > 0, nil
+}
