@@ -19,6 +19,7 @@ import (
 	"github.com/qorgan/qorgan/event"
 	"github.com/qorgan/qorgan/exchange"
 	"github.com/qorgan/qorgan/rulesets/exclude"
+	"github.com/qorgan/qorgan/rulesets/language"
 )
 
 // Profile is what a CMS profile brings: rules of its own and the exclusions
@@ -79,6 +80,7 @@ func New(o Options) (*Judge, error) {
 	if o.Spool == "" {
 		o.Spool = os.TempDir()
 	}
+	language.Register()
 	j := &Judge{opts: o, crs: coreruleset.FS, watch: &watch{budget: o.Budget}}
 	j.current.Store(&Build{})
 	return j, nil

@@ -4,6 +4,8 @@ import (
 	"io/fs"
 	"path"
 	"strings"
+
+	"github.com/qorgan/qorgan/rulesets/language"
 )
 
 // setup is what stands before the rule set: how Coraza is to behave, and the
@@ -58,7 +60,11 @@ func (r ruleFS) ReadFile(name string) ([]byte, error) {
 		}
 		return []byte(text), nil
 	}
-	return fs.ReadFile(r.crs, path.Clean(name))
+	file, err := fs.ReadFile(r.crs, path.Clean(name))
+	if err != nil {
+		return nil, err
+	}
+	return language.Rewrite(file), nil
 }
 
 func fromAt(name string) string {

@@ -1,0 +1,115 @@
+package language
+
+import (
+	"strings"
+	"sync"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+)
+
+// lastCompat is past the last code point with a compatibility form in ASCII
+// (the legacy computing digits, U+1FBF9).
+const lastCompat = 0x1FC00
+
+// compat holds the ASCII that a character stands for, and which blocks of 256
+// characters have any.
+type compat struct {
+	ascii  map[rune]string
+	blocks [lastCompat >> 8]bool
+}
+
+var table = sync.OnceValue(func() *compat {
+	c := &compat{ascii: map[rune]string{}}
+	for r := rune(utf8.RuneSelf); r < lastCompat; r++ {
+		if !utf8.ValidRune(r) {
+			continue
+		}
+		s := string(r)
+		folded := norm.NFKC.String(s)
+		if folded == s || strings.ContainsFunc(folded, func(r rune) bool { return r >= utf8.RuneSelf }) {
+			continue
+		}
+		c.ascii[r] = folded
+		c.blocks[r>>8] = true
+	}
+	return c
+})
+
+// Fold replaces every character that is another form of ASCII text (full-width
+// "＜", superscript "²", mathematical "𝐚", no-break space) by that text, and
+// reports whether it replaced any. Characters with no such form, and bytes that
+// are not UTF-8, stay as they are.
+func Fold(s string) (string, bool) {
+	i := firstHigh(s)
+	if i == len(s) {
+		return s, false
+	}
+	t := table()
+	var out []byte
+	last := i
+	for i < len(s) {
+		if s[i] < utf8.RuneSelf {
+			i++
+			continue
+		}
+		r, n := utf8.DecodeRuneInString(s[i:])
+		if r < lastCompat && t.blocks[r>>8] {
+			if ascii, ok := t.ascii[r]; ok {
+				if out == nil {
+					out = make([]byte, 0, len(s))
+					last = 0
+				}
+				out = append(out, s[last:i]...)
+				out = append(out, ascii...)
+				last = i + n
+			}
+		}
+		i += n
+	}
+	if out == nil {
+		return s, false
+	}
+	return string(append(out, s[last:]...)), true
+}
+
+// Mask replaces every well-formed UTF-8 character above ASCII by "x" and
+// reports whether it replaced any: what is left above ASCII is bytes of
+// another encoding, or of a broken one.
+func Mask(s string) (string, bool) {
+	i := firstHigh(s)
+	if i == len(s) {
+		return s, false
+	}
+	out := make([]byte, i, len(s))
+	copy(out, s)
+	masked := false
+	for i < len(s) {
+		if s[i] < utf8.RuneSelf {
+			out = append(out, s[i])
+			i++
+			continue
+		}
+		_, n := utf8.DecodeRuneInString(s[i:])
+		if n == 1 {
+			out = append(out, s[i])
+		} else {
+			out = append(out, 'x')
+			masked = true
+		}
+		i += n
+	}
+	if !masked {
+		return s, false
+	}
+	return string(out), true
+}
+
+func firstHigh(s string) int {
+	for i := 0; i < len(s); i++ {
+		if s[i] >= utf8.RuneSelf {
+			return i
+		}
+	}
+	return len(s)
+}
