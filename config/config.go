@@ -220,6 +220,11 @@ type Exclusion struct {
 	// Path is the path's shape: "/wp-admin/post.php", "/wp-json/wp/v2/*/{n}",
 	// where * is any one segment and {n} a number. Any path by default.
 	Path string `yaml:"path"`
+	// When are parameters the request must carry, "action=elementor_ajax" or
+	// "rest_route=/wp/v2/posts/{n}", where * is any text and {n} a number: each
+	// named parameter is there, and every value it is sent with fits. Nothing by
+	// default.
+	When []string `yaml:"when"`
 	// Targets are what the rules no longer look at: "ARGS:content",
 	// "ARGS:/^meta\[/", "REQUEST_COOKIES:x", "REQUEST_HEADERS:x". Any target by
 	// default.

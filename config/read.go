@@ -49,6 +49,15 @@ func read(path string, m *mistakes) *Config {
 	return c
 }
 
+// Decode reads a data file of the program's own into v, a pointer to a struct,
+// as strictly as a configuration: unknown keys and wrong types are errors with
+// line and column. It does not validate what the values mean.
+func Decode(name string, data []byte, v any) error {
+	var m mistakes
+	newDecoder(name, "", origin{}, &m).document(data, reflect.ValueOf(v).Elem())
+	return m.err()
+}
+
 func readFile(path string, m *mistakes) ([]byte, bool) {
 	f, err := os.Open(path)
 	if err == nil {

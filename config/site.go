@@ -203,6 +203,11 @@ func (k checker) exclusion(at string, x Exclusion) {
 	if x.Path != "" && !pathShape.MatchString(x.Path) {
 		k.wrong(at+".path", "/wp-admin/post.php, or /wp-json/wp/v2/*/{n} where * is one segment and {n} a number", "%q is not a path's shape", x.Path)
 	}
+	for i, w := range x.When {
+		if name, _, ok := strings.Cut(w, "="); !ok || name == "" {
+			k.wrong(fmt.Sprintf("%s.when[%d]", at, i), "action=save, the parameter's name and its value", "%q names no value", w)
+		}
+	}
 	for i, target := range x.Targets {
 		k.target(fmt.Sprintf("%s.targets[%d]", at, i), target)
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/qorgan/qorgan/exchange"
 	"github.com/qorgan/qorgan/rulesets/exclude"
 	"github.com/qorgan/qorgan/rulesets/language"
+	"github.com/qorgan/qorgan/rulesets/reader"
 )
 
 // Profile is what a CMS profile brings: rules of its own and the exclusions
@@ -148,7 +149,7 @@ func (j *Judge) Use(b *Build) { j.current.Store(b) }
 // mask returns the exclusions that hold for a request of a site. A site that
 // the current build does not know belongs to a request that began before a
 // reload: its exclusions are compiled for it alone.
-func (j *Judge) mask(site *config.Site, profile, method, path string, rank exchange.Rank, now time.Time) exclude.Mask {
+func (j *Judge) mask(site *config.Site, profile string, r *reader.Request, rank exchange.Rank, now time.Time) exclude.Mask {
 	b := j.current.Load()
 	own, known := b.sites[site]
 	if !known && len(site.Exclusions) > 0 {
@@ -160,8 +161,8 @@ func (j *Judge) mask(site *config.Site, profile, method, path string, rank excha
 			shared, _ = exclude.Compile(p.Exclusions)
 		}
 	}
-	m := own.Match(exclude.Mask{}, method, path, rank, now)
-	return shared.Match(m, method, path, rank, now)
+	m := own.Match(exclude.Mask{}, r, rank, now)
+	return shared.Match(m, r, rank, now)
 }
 
 // sources are the rules beside the rule set for a profile.

@@ -38,7 +38,7 @@ func (j *Judge) facts(x *exchange.Exchange, r *reader.Request, host string) Fact
 	if f.Outbound <= 0 {
 		f.Outbound = defaultOutbound
 	}
-	f.Mask = j.mask(x.Site, profileOf(x), r.Method, r.Path, x.Rank, time.Now())
+	f.Mask = j.mask(x.Site, profileOf(x), r, x.Rank, time.Now())
 	return f
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/qorgan/qorgan/config"
 	"github.com/qorgan/qorgan/exchange"
+	"github.com/qorgan/qorgan/rulesets/reader"
 )
 
 // Target is a variable, or one key of it, that a rule is not to look at. It
@@ -47,11 +48,42 @@ type Exclusion struct {
 
 	methods []string
 	shape   shape
+	when    []condition
+}
+
+// condition is a parameter that must be there, and what it must say.
+type condition struct{ name, value string }
+
+// met reports whether r carries the parameter and every value sent under its
+// name fits: which of several a CMS takes is not for us to guess.
+func (c condition) met(r *reader.Request) bool {
+	found := false
+	for _, list := range [...][]reader.Arg{r.Get, r.Post} {
+		for _, a := range list {
+			if a.Name != c.name {
+				continue
+			}
+			if !matchSegment(c.value, a.Value) {
+				return false
+			}
+			found = true
+		}
+	}
+	return found
 }
 
 // holds reports whether the exclusion applies to a rule, whatever the target.
 func (x *Exclusion) holds(rule int) bool {
 	return slices.ContainsFunc(x.Rules, func(r config.RuleRange) bool { return r.First <= rule && rule <= r.Last })
+}
+
+func (x *Exclusion) asked(r *reader.Request) bool {
+	for _, c := range x.when {
+		if !c.met(r) {
+			return false
+		}
+	}
+	return true
 }
 
 // Set is the compiled exclusions of a site or a profile. The nil Set excludes
@@ -98,6 +130,13 @@ func compile(src *config.Exclusion) (*Exclusion, error) {
 		return nil, err
 	}
 	x.shape = shape
+	for _, w := range src.When {
+		name, value, ok := strings.Cut(w, "=")
+		if !ok || name == "" {
+			return nil, fmt.Errorf("when %q; write a parameter and its value, such as action=save", w)
+		}
+		x.when = append(x.when, condition{name, value})
+	}
 	for _, t := range src.Targets {
 		target, err := parseTarget(t)
 		if err != nil {
@@ -169,19 +208,19 @@ func parseTarget(s string) (Target, error) {
 type Mask struct{ hold []*Exclusion }
 
 // Match adds to m the exclusions of s that hold for a request: its method, its
-// raw path (without the query), and what was witnessed about its session.
-func (s *Set) Match(m Mask, method, path string, rank exchange.Rank, now time.Time) Mask {
+// raw path, its parameters, and what was witnessed about its session.
+func (s *Set) Match(m Mask, r *reader.Request, rank exchange.Rank, now time.Time) Mask {
 	if s == nil || len(s.all) == 0 {
 		return m
 	}
-	plain, unambiguous := Normal(path)
+	plain, unambiguous := Normal(r.Path)
 	for _, x := range s.all {
 		if !rank.Covers(x.Source.Who) ||
-			len(x.methods) > 0 && !slices.Contains(x.methods, method) ||
+			len(x.methods) > 0 && !slices.Contains(x.methods, r.Method) ||
 			!x.Source.Expires.IsZero() && now.After(x.Source.Expires) {
 			continue
 		}
-		if x.shape.any() || unambiguous && x.shape.match(plain) {
+		if (x.shape.any() || unambiguous && x.shape.match(plain)) && x.asked(r) {
 			m.hold = append(m.hold, x)
 		}
 	}
