@@ -68,31 +68,34 @@ func (r *Request) ParseBody(body []byte) error {
 		return r.readXML(text)
 	case "URLENCODED":
 		r.Body = body
-		return r.readText(text, true)
+		return r.readForm(text)
 	}
-	return r.readText(text, false)
+	return r.readHidden(text)
 }
 
-// readText reads a body whose announced type does not bind the code that
-// reads it: php://input is parsed as JSON or XML by much CMS code whatever the
-// header says. form adds the reading as a form.
-func (r *Request) readText(text string, form bool) error {
-	if form {
-		var err error
-		r.Post = make([]Arg, 0, min(strings.Count(text, "&"), r.limits.Args)+1)
-		if r.Post, err = splitForm(text, r.Post, r.limits.Args); err != nil {
-			return err
-		}
-		r.convert(r.Post)
-		for _, a := range r.Post {
-			if a.Name == "_charset_" && a.Value != "" && !knownCharset(lower(a.Value)) {
-				return unsupported("charset", "a _charset_ field that names another charset")
-			}
-		}
-		r.Post = withAliases(r.Post, 0)
+// readForm reads a body as a form, and as what else it might be.
+func (r *Request) readForm(text string) error {
+	args, err := splitForm(text, make([]Arg, 0, min(strings.Count(text, "&"), r.limits.Args)+1), r.limits.Args)
+	if err != nil {
+		return err
 	}
+	r.convert(args)
+	for _, a := range args {
+		if a.Name == "_charset_" && a.Value != "" && !knownCharset(lower(a.Value)) {
+			return unsupported("charset", "a _charset_ field that names another charset")
+		}
+	}
+	r.Post = args
+	err = r.readHidden(text)
+	r.Post, r.PostAliases = withAliases(r.Post, len(args))
+	return err
+}
+
+// readHidden adds the reading as JSON or XML of a body that is announced as
+// something else: much CMS code parses php://input whatever the header says.
+func (r *Request) readHidden(text string) error {
 	bare := strings.TrimPrefix(text, "\xef\xbb\xbf")
-	bare = strings.TrimLeft(bare, " \t\r\n\v\f\x00")
+	bare = strings.TrimLeft(bare, blanks)
 	if bare == "" {
 		return nil
 	}
@@ -104,11 +107,9 @@ func (r *Request) readText(text string, form bool) error {
 		if err = r.readXML(bare); err != nil && strings.Contains(bare, "<methodCall") {
 			return err
 		}
-	default:
-		if looksWide(text) {
-			return unsupported("charset", "a text in UTF-16 or UTF-32")
-		}
-		return nil
+	}
+	if err == nil && looksWide(text) {
+		return unsupported("charset", "a text in UTF-16 or UTF-32")
 	}
 	// A text that PHP cannot parse either has only its announced reading.
 	if a := (*Ambiguity)(nil); errors.As(err, &a) && (a.Name == jsonSyntax || a.Name == xmlSyntax) {
@@ -117,6 +118,9 @@ func (r *Request) readText(text string, form bool) error {
 	return err
 }
 
+// blanks are the bytes that PHP's trim takes off before a text is parsed.
+const blanks = " \t\r\n\v\x00"
+
 // couldBeText reports whether a JSON or XML parser might accept a body that
 // begins with head.
 func couldBeText(head []byte) bool {
@@ -124,7 +128,7 @@ func couldBeText(head []byte) bool {
 		return true
 	}
 	head = bytes.TrimPrefix(head, []byte("\xef\xbb\xbf"))
-	head = bytes.TrimLeft(head, " \t\r\n\v\f\x00")
+	head = bytes.TrimLeft(head, blanks)
 	return len(head) == 0 || head[0] == '{' || head[0] == '[' || head[0] == '"' || head[0] == '<'
 }
 

@@ -83,13 +83,15 @@ var hex = func() (t [256]byte) {
 	return t
 }()
 
-// withAliases appends to args a second parameter for each whose name PHP
-// changes, so that a rule that names either spelling sees the value.
-func withAliases(args []Arg, from int) []Arg {
-	for i, end := from, len(args); i < end; i++ {
+// withAliases appends to args a second parameter for each of the first n whose
+// name PHP changes, so that a rule that names either spelling sees the value.
+// It returns how many it appended.
+func withAliases(args []Arg, n int) ([]Arg, int) {
+	before := len(args)
+	for i := range n {
 		if name, ok := alias(args[i].Name); ok {
 			args = append(args, Arg{name, args[i].Value})
 		}
 	}
-	return args
+	return args, len(args) - before
 }

@@ -39,9 +39,7 @@ func Head(method, target, proto string, fields []event.Field, limits Limits) (*R
 		if r.Get, err = splitForm(r.Query, r.Get, limits.Args); err != nil {
 			return r, err
 		}
-		n := len(r.Get)
-		r.Get = withAliases(r.Get, 0)
-		r.GetAliases = len(r.Get) - n
+		r.Get, r.GetAliases = withAliases(r.Get, len(r.Get))
 	}
 	return r, r.readFields()
 }

@@ -122,7 +122,7 @@ func (m *multipart) end() error {
 		return ambiguous("multipart-epilogue", "text behind the closing delimiter")
 	}
 	m.r.convert(m.r.Post)
-	m.r.Post = withAliases(m.r.Post, 0)
+	m.r.Post, m.r.PostAliases = withAliases(m.r.Post, len(m.r.Post))
 	for _, f := range m.r.Files {
 		if name, ok := alias(f.Field); ok {
 			f.Field = name

@@ -40,7 +40,8 @@ type Request struct {
 	Type        string   // media type of the body, lower case, without parameters
 	Charset     string   // charset parameter of Content-Type, lower case
 	Processor   string   // the body reader used: URLENCODED, MULTIPART, JSON, XML; empty for none
-	Post        []Arg    // parameters of the body, in order, then aliases (ARGS_POST)
+	Post        []Arg    // parameters of the body, in order, then those that PHP renames, renamed (ARGS_POST)
+	PostAliases int      // how many of Post are such second readings
 	Files       []File   // uploaded files
 	FileAliases []File   // files whose field's name PHP changes, once more under PHP's
 	Parts       []Part   // multipart part headers (MULTIPART_PART_HEADERS)
