@@ -75,6 +75,9 @@ func (r *Request) ParseBody(body []byte) error {
 
 // readForm reads a body as a form, and as what else it might be.
 func (r *Request) readForm(text string) error {
+	if r.Type == formType && strings.IndexByte(text, 0) >= 0 {
+		return ambiguous("form-nul", "a bare NUL in a form, which ends the text for parse_str and not for $_POST")
+	}
 	args, err := splitForm(text, make([]Arg, 0, min(strings.Count(text, "&"), r.limits.Args)+1), r.limits.Args)
 	if err != nil {
 		return err

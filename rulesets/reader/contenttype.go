@@ -2,6 +2,8 @@ package reader
 
 import "strings"
 
+const formType = "application/x-www-form-urlencoded"
+
 // Plan says how the body of a request is to be read.
 type Plan uint8
 
@@ -43,7 +45,7 @@ func (r *Request) readContentType(v string, present bool) error {
 		return err
 	}
 	switch major, minor, _ := strings.Cut(r.Type, "/"); {
-	case r.Type == "application/x-www-form-urlencoded":
+	case r.Type == formType:
 		r.Processor = "URLENCODED"
 	case multipart:
 		if r.boundary == "" {

@@ -22,15 +22,15 @@ func splitCookies(s string, max int) (args []Arg, aliases int, err error) {
 	for s != "" {
 		var pair string
 		pair, s, _ = strings.Cut(s, ";")
-		if pair = strings.Trim(pair, " "); pair == "" || pair == "=" {
+		if pair = strings.TrimLeft(pair, " "); pair == "" || pair == "=" {
 			continue
 		}
 		if len(args) >= max {
 			return args, 0, tooManyArgs()
 		}
 		name, value, _ := strings.Cut(pair, "=")
-		value = strings.TrimLeft(value, " ")
-		// PHP keeps a blank before "=" and makes it an underscore.
+		value = strings.Trim(value, " ")
+		// PHP keeps a blank behind the name and makes it an underscore.
 		if as, ok := alias(name); ok {
 			renamed = append(renamed, Arg{as, value})
 		}

@@ -98,14 +98,10 @@ func hasDotSegment(p string) bool {
 	return strings.Contains(p, "/./") || strings.Contains(p, "/../") || strings.HasSuffix(p, "/.") || strings.HasSuffix(p, "/..")
 }
 
-// cleanPath resolves a decoded path as a file server does: backslashes are
-// slashes, runs of slashes are one, path parameters (";" to the end of a
-// segment) of dot segments go, dot segments are resolved and never climb above
-// the root. A trailing slash stays.
+// cleanPath resolves a decoded path as nginx and Apache do: runs of slashes are
+// one, dot segments are resolved and never climb above the root. A trailing
+// slash stays.
 func cleanPath(p string) string {
-	if strings.IndexByte(p, '\\') >= 0 {
-		p = strings.ReplaceAll(p, `\`, "/")
-	}
 	out := make([]byte, 0, len(p)+1)
 	for p != "" {
 		var segment string
@@ -116,8 +112,7 @@ func cleanPath(p string) string {
 		} else {
 			segment, p = p[:slash], p[slash:]
 		}
-		bare, _, _ := strings.Cut(segment, ";")
-		switch bare {
+		switch segment {
 		case "..":
 			out = parent(out)
 			if p == "" {

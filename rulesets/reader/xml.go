@@ -111,11 +111,8 @@ func isASCII(s string) bool {
 
 // attribute takes name="value" off s.
 func attribute(s string) (name, value, rest string, ok bool) {
-	i := 0
-	for i < len(s) && nameByte[s[i]] {
-		i++
-	}
-	name, s = s[:i], strings.TrimLeft(s[i:], xmlSpace)
+	name, s = takeName(s)
+	s = strings.TrimLeft(s, xmlSpace)
 	if name == "" || s == "" || s[0] != '=' {
 		return "", "", "", false
 	}
@@ -130,14 +127,27 @@ func attribute(s string) (name, value, rest string, ok bool) {
 	return name, s[1 : 1+end], s[2+end:], true
 }
 
-// nameByte holds the bytes of names. It takes more than XML does: a name that
-// libxml refuses makes it refuse the text.
+// nameByte holds the bytes of names. Beyond ASCII it takes more than XML does:
+// a name that libxml refuses makes it refuse the text.
 var nameByte = func() (t [256]bool) {
 	for c := range t {
-		t[c] = c > ' ' && !strings.ContainsRune("<>&\"'=/?!;[]{}()", rune(c))
+		t[c] = c >= 0x80 || c|0x20 >= 'a' && c|0x20 <= 'z' || c >= '0' && c <= '9' ||
+			c == '_' || c == ':' || c == '-' || c == '.'
 	}
 	return t
 }()
+
+// takeName takes a name off s; it is empty when s does not begin with one.
+func takeName(s string) (name, rest string) {
+	i := 0
+	for i < len(s) && nameByte[s[i]] {
+		i++
+	}
+	if i == 0 || s[0] >= '0' && s[0] <= '9' || s[0] == '-' || s[0] == '.' {
+		return "", s
+	}
+	return s[:i], s[i:]
+}
 
 // token reads the next tag or run of text.
 func (x *xmlReader) token() error {
@@ -164,7 +174,7 @@ func (x *xmlReader) token() error {
 			return xmlBad("a malformed CDATA section")
 		}
 		x.i += end + len("]]>")
-		return x.append(rest[len("<![CDATA["):end])
+		return x.append(lineEnds.Replace(rest[len("<![CDATA["):end]))
 	case strings.HasPrefix(rest, "<!"):
 		return ambiguous("xml-doctype", "a document type in an XML text")
 	case strings.HasPrefix(rest, "<?"):
@@ -174,6 +184,13 @@ func (x *xmlReader) token() error {
 	}
 	return x.startTag(rest[1:])
 }
+
+// lineEnds and blankLines normalise text and attribute values before their
+// references are resolved (XML 1.0, 2.11 and 3.3.3).
+var (
+	lineEnds   = strings.NewReplacer("\r\n", "\n", "\r", "\n")
+	blankLines = strings.NewReplacer("\r\n", " ", "\r", " ", "\n", " ", "\t", " ")
+)
 
 // text adds character data with its references resolved.
 func (x *xmlReader) text(s string) error {
@@ -186,7 +203,7 @@ func (x *xmlReader) text(s string) error {
 	if strings.Contains(s, "]]>") {
 		return xmlBad("the end of a CDATA section in text")
 	}
-	s, err := resolve(s)
+	s, err := resolve(lineEnds.Replace(s))
 	if err != nil {
 		return err
 	}
@@ -214,11 +231,7 @@ func badChar(s string) int {
 
 // startTag reads an element's opening.
 func (x *xmlReader) startTag(s string) error {
-	i := 0
-	for i < len(s) && nameByte[s[i]] {
-		i++
-	}
-	name := s[:i]
+	name, rest := takeName(s)
 	if name == "" || x.root && len(x.stack) == 0 {
 		return xmlBad("a malformed or second root element")
 	}
@@ -231,7 +244,6 @@ func (x *xmlReader) startTag(s string) error {
 		}
 	}
 	x.open(name)
-	rest := s[i:]
 	var names []string
 	for {
 		blank := rest
@@ -256,7 +268,7 @@ func (x *xmlReader) startTag(s string) error {
 		if names = append(names, attr); len(names) > maxDepth {
 			return ambiguous("xml-attributes", "too many attributes in one tag")
 		}
-		value, err := resolve(value)
+		value, err := resolve(blankLines.Replace(value))
 		if err != nil {
 			return err
 		}
