@@ -1,0 +1,75 @@
+package guard
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/qorgan/qorgan/event"
+	"github.com/qorgan/qorgan/guard/witness"
+)
+
+// Options configure a Guard.
+type Options struct {
+	Data     string            // folder for what must survive a restart; empty keeps nothing
+	Key      []byte            // secret for keyed hashes; made and kept in Data when empty
+	Sessions int               // witnessed sessions to keep; witness.DefaultSessions when 0
+	Logger   zerolog.Logger    // decisions at info, what was learned at debug
+	Record   func(event.Event) // told every refusal and detection; must not block; may be nil
+	Now      func() time.Time  // the clock; time.Now when nil
+}
+
+// Guard is the room. Make one a process, not one a configuration.
+type Guard struct {
+	witness *witness.Witness
+}
+
+// New makes a Guard and starts what it needs; Close stops that again.
+func New(o Options) (*Guard, error) {
+	if len(o.Key) == 0 {
+		key, err := loadKey(o.Data)
+		if err != nil {
+			return nil, fmt.Errorf("guard: %w", err)
+		}
+		o.Key = key
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Record == nil {
+		o.Record = func(event.Event) {}
+	}
+	w, err := witness.New(witness.Options{
+		Path:     inside(o.Data, "sessions"),
+		Key:      o.Key,
+		Sessions: o.Sessions,
+		Logger:   o.Logger.With().Str("part", "witness").Logger(),
+		Now:      o.Now,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("guard: %w", err)
+	}
+	return &Guard{witness: w}, nil
+}
+
+// Handler puts the room in front of next.
+func (g *Guard) Handler(next http.Handler) http.Handler {
+	return g.witness.Handler(next)
+}
+
+// Close writes down what must survive, and stops. Requests must have ended.
+func (g *Guard) Close() error {
+	return errors.Join(g.witness.Close())
+}
+
+// inside returns a file of ours in the data folder, and nothing without one.
+func inside(data, name string) string {
+	if data == "" {
+		return ""
+	}
+	return filepath.Join(data, "guard", name)
+}

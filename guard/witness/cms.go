@@ -1,0 +1,159 @@
+package witness
+
+import (
+	"bytes"
+	"net/http"
+	"strings"
+
+	"github.com/qorgan/qorgan/exchange"
+)
+
+// reading is one request, as a CMS's reader looks at it.
+type reading struct {
+	x     *exchange.Exchange
+	r     *http.Request
+	path  string // raw, as it was sent
+	query string // raw, without "?"
+}
+
+func read(x *exchange.Exchange, r *http.Request) reading {
+	q := reading{x: x, r: r}
+	if strings.HasPrefix(x.Target, "/") {
+		q.path, q.query, _ = strings.Cut(x.Target, "?")
+	} else {
+		q.path, q.query = r.URL.EscapedPath(), r.URL.RawQuery
+	}
+	return q
+}
+
+// writes reports whether the request may change something.
+func (q *reading) writes() bool {
+	switch q.r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions:
+		return false
+	}
+	return true
+}
+
+// forged reports whether a browser says that another site made it write.
+// Fetch Metadata: Sec-Fetch-Site cannot be set by a page.
+func (q *reading) forged() bool {
+	return q.writes() && q.r.Header.Get("Sec-Fetch-Site") == "cross-site"
+}
+
+// bearer is the credential a request bears.
+type bearer struct {
+	name  string // the cookie's name, or "basic"
+	value string // as sent, still escaped
+	admin string // WordPress: the cookie of the admin area, as sent
+	doubt bool   // there is more than one reading; nothing is learned from it
+}
+
+// cms is how one content management system shows whom it trusts.
+type cms interface {
+	// bearer finds the session the request bears; ok is false for none.
+	bearer(q *reading) (b bearer, ok bool)
+	// key makes the session out of what the request bears, with everything
+	// that the credential itself says: user, login, expiry. It is not proof.
+	key(h *hasher, q *reading, b bearer) (Session, bool)
+	// grants returns the rank this very request may use of a known session.
+	grants(h *hasher, q *reading, b bearer, s Session) exchange.Rank
+	// watches reports whether the answer can teach anything.
+	watches(q *reading, bears bool) bool
+	// head is told the answer's head, and returns how many bytes of the body
+	// it wants to see; body is told those.
+	head(g *sighting, status int, h http.Header) int
+	body(g *sighting, raw []byte)
+}
+
+// screen is a page that a CMS shows to some ranks only.
+type screen struct {
+	rank exchange.Rank
+	need []string // all of them stand in the page's first bytes
+	not  []string // none of them does
+}
+
+// shown reports whether page is that screen.
+func (s screen) shown(page []byte) bool {
+	for _, n := range s.need {
+		if !bytes.Contains(page, []byte(n)) {
+			return false
+		}
+	}
+	for _, n := range s.not {
+		if bytes.Contains(page, []byte(n)) {
+			return false
+		}
+	}
+	return true
+}
+
+// sighting is one answer on its way, and whose it is.
+type sighting struct {
+	w        *Witness
+	cms      cms
+	q        reading
+	b        bearer
+	bears    bool
+	session  Session // what the credential says, with what the book knew
+	known    bool    // the book knew it
+	screens  []screen
+	encoding string
+	header   http.Header
+}
+
+func (g *sighting) head(status int, h http.Header) int { return g.cms.head(g, status, h) }
+func (g *sighting) body(raw []byte)                    { g.cms.body(g, raw) }
+
+// honest reports whether the request may teach anything: one that was found
+// to carry an attack may not, whatever it was answered.
+func (g *sighting) honest() bool {
+	x := g.q.x
+	return x.Event == nil && (x.Site.Threshold.Inbound <= 0 || x.Score < x.Site.Threshold.Inbound)
+}
+
+// fresh reports whether the answer was made for this request, as far as its
+// head tells: an answer from a cache may have been another's.
+func fresh(h http.Header) bool {
+	if age := h.Get("Age"); age != "" && age != "0" {
+		return false
+	}
+	for _, name := range [...]string{"X-Cache", "X-Cache-Status", "X-Proxy-Cache", "X-Litespeed-Cache", "Cf-Cache-Status", "X-Fastcgi-Cache"} {
+		if v := h.Get(name); v != "" && strings.Contains(strings.ToLower(v), "hit") {
+			return false
+		}
+	}
+	cc := strings.ToLower(h.Get("Cache-Control"))
+	return !strings.Contains(cc, "public") && !strings.Contains(cc, "s-maxage")
+}
+
+// isHTML reports whether the answer is a page.
+func isHTML(h http.Header) bool {
+	t := strings.ToLower(h.Get("Content-Type"))
+	return strings.HasPrefix(t, "text/html") || strings.HasPrefix(t, "application/xhtml+xml")
+}
+
+// raise remembers that the CMS let the session do what only rank may.
+func (g *sighting) raise(rank exchange.Rank) {
+	now := g.w.now().Unix()
+	if g.known {
+		if g.w.book.update(g.session.Key, func(s *Session) {
+			s.Proved = now
+			s.Rank = max(s.Rank, rank)
+		}) {
+			if rank > g.session.Rank {
+				g.w.tell(g, "session raised", rank)
+			}
+			g.session.Rank = max(g.session.Rank, rank)
+			return
+		}
+	}
+	s := g.session
+	s.Rank, s.Proved = rank, now
+	// One login has one session: a second value that claims to be the same
+	// login takes the first one's place instead of joining it.
+	g.w.book.forgetUser(s.User, func(o *Session) bool { return s.Login != 0 && o.Login == s.Login })
+	g.w.book.put(s)
+	g.session, g.known = s, true
+	g.w.tell(g, "session witnessed by its answer", rank)
+}

@@ -1,0 +1,150 @@
+package witness
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/qorgan/qorgan/exchange"
+)
+
+// lateGrace is how long after its expiry a session may still write: WordPress
+// grants an hour to a form that was open when the session ran out.
+const lateGrace = time.Hour
+
+// DefaultSessions is how many sessions are kept when Options does not say.
+const DefaultSessions = 200_000
+
+// Options configure a Witness.
+type Options struct {
+	Path     string           // the file that survives a restart; empty keeps nothing
+	Key      []byte           // at least 16 secret bytes; the same after a restart
+	Sessions int              // how many to keep, about 256 bytes each; DefaultSessions when 0
+	Logger   zerolog.Logger   // what was learned, at debug level
+	Now      func() time.Time // the clock; time.Now when nil
+}
+
+// Witness knows the sessions a CMS has accepted. See the package's description.
+type Witness struct {
+	hash *hasher
+	book *book
+	cms  map[string]cms // by profile
+	log  zerolog.Logger
+	now  func() time.Time
+
+	path string
+	stop context.CancelFunc
+	done sync.WaitGroup
+}
+
+// New returns a Witness that remembers what the file at Options.Path holds. A
+// file that cannot be read is set aside with a warning, never a reason not to
+// start; a folder that cannot be written is an error.
+func New(o Options) (*Witness, error) {
+	if len(o.Key) < 16 {
+		return nil, errors.New("witness: key is shorter than 16 bytes")
+	}
+	if o.Sessions <= 0 {
+		o.Sessions = DefaultSessions
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	w := &Witness{
+		hash: newHasher(o.Key),
+		book: newBook(o.Sessions),
+		cms: map[string]cms{
+			"wordpress": wordpress{},
+		},
+		log:  o.Logger,
+		now:  o.Now,
+		path: o.Path,
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	w.stop = stop
+	if w.path != "" {
+		if err := w.load(); err != nil {
+			stop()
+			return nil, err
+		}
+		saved := w.book.changed()
+		w.done.Go(func() { w.keep(ctx, saved) })
+	}
+	return w, nil
+}
+
+// Close writes down what is known and stops. The Witness must not be used
+// after it.
+func (w *Witness) Close() error {
+	w.stop()
+	w.done.Wait()
+	if w.path == "" {
+		return nil
+	}
+	return w.save()
+}
+
+// Len returns how many sessions are known.
+func (w *Witness) Len() int { return w.book.len() }
+
+// Handler sets the exchange's Rank and Session from what is known about the
+// session a request bears, and learns from the answer.
+func (w *Witness) Handler(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		x := exchange.From(r.Context())
+		if x == nil {
+			next.ServeHTTP(rw, r)
+			return
+		}
+		c := w.cms[x.Profile]
+		if c == nil {
+			next.ServeHTTP(rw, r)
+			return
+		}
+		q := read(x, r)
+		b, bears := c.bearer(&q)
+		var s Session
+		var known bool
+		if bears {
+			s, known, bears = w.identify(c, &q, b)
+		}
+		if !c.watches(&q, bears) {
+			next.ServeHTTP(rw, r)
+			return
+		}
+		a := &answer{ResponseWriter: rw, seen: &sighting{w: w, cms: c, q: q, b: b, bears: bears, session: s, known: known}}
+		next.ServeHTTP(a, r)
+		a.finish()
+	})
+}
+
+// identify looks the bearer's session up and gives the exchange its rank.
+func (w *Witness) identify(c cms, q *reading, b bearer) (s Session, known, ok bool) {
+	s, ok = c.key(w.hash, q, b)
+	if !ok {
+		return s, false, false
+	}
+	var grace time.Duration
+	if q.writes() {
+		grace = lateGrace
+	}
+	found, known := w.book.find(s.Key, w.now(), grace)
+	if !known {
+		return s, false, true
+	}
+	if rank := c.grants(w.hash, q, b, found); rank > exchange.Visitor {
+		q.x.Rank = rank
+		q.x.Session = hex.EncodeToString(found.Key[:])
+	}
+	return found, true, true
+}
+
+func (w *Witness) tell(g *sighting, what string, rank exchange.Rank) {
+	w.log.Debug().Str("site", g.q.x.Site.Name).Str("session", hex.EncodeToString(g.session.Key[:4])).
+		Stringer("rank", rank).Msg(what)
+}
