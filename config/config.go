@@ -218,7 +218,8 @@ type Exclusion struct {
 	// Methods are the request methods it holds for. Any by default.
 	Methods []string `yaml:"methods"`
 	// Path is the path's shape: "/wp-admin/post.php", "/wp-json/wp/v2/*/{n}",
-	// where * is any one segment and {n} a number. Any path by default.
+	// "/shop/**". A * stands for characters of one segment, {n} for a number, a
+	// last ** for all that follows. Any path by default.
 	Path string `yaml:"path"`
 	// When are parameters the request must carry, "action=elementor_ajax" or
 	// "rest_route=/wp/v2/posts/{n}", where * is any text and {n} a number: each

@@ -182,10 +182,19 @@ var evaluation = []struct {
 	{RuleRange{980000, 980999}, "reports the decision"},
 }
 
-var (
-	pathShape = regexp.MustCompile(`^(/(\*|\{n\}|[^/*{}?#\s]*))+$`)
-	method    = regexp.MustCompile("^[A-Z0-9!#$%&'*+.^_`|~-]+$") // RFC 9110, token; no lower case
-)
+// method is a token of RFC 9110 without lower case letters.
+var method = regexp.MustCompile("^[A-Z0-9!#$%&'*+.^_`|~-]+$")
+
+// isPathShape reports whether s is a path in which "*" stands for a run of
+// characters of one segment, "{n}" for digits, and a last segment "**" for
+// whatever follows.
+func isPathShape(s string) bool {
+	rest, ok := strings.CutPrefix(strings.TrimSuffix(s, "/**"), "/")
+	if !ok {
+		return s == "/**"
+	}
+	return !strings.Contains(rest, "**") && !strings.ContainsAny(strings.ReplaceAll(rest, "{n}", ""), "{}?# \t\r\n")
+}
 
 // exclusion checks one rule exclusion.
 func (k checker) exclusion(at string, x Exclusion) {
@@ -200,8 +209,9 @@ func (k checker) exclusion(at string, x Exclusion) {
 			k.wrong(fmt.Sprintf("%s.methods[%d]", at, i), strings.ToUpper(m), "%q is not a method", m)
 		}
 	}
-	if x.Path != "" && !pathShape.MatchString(x.Path) {
-		k.wrong(at+".path", "/wp-admin/post.php, or /wp-json/wp/v2/*/{n} where * is one segment and {n} a number", "%q is not a path's shape", x.Path)
+	if x.Path != "" && !isPathShape(x.Path) {
+		k.wrong(at+".path", "/wp-admin/post.php, /wp-json/wp/v2/*/{n} or /shop/**, where * is part of one segment, {n} a number and ** all that follows",
+			"%q is not a path's shape", x.Path)
 	}
 	for i, w := range x.When {
 		if name, _, ok := strings.Cut(w, "="); !ok || name == "" {

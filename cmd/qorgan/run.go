@@ -1,10 +1,16 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"os"
 	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/qorgan/qorgan/config"
+	"github.com/qorgan/qorgan/event"
 )
 
 type runCmd struct {
@@ -50,7 +56,75 @@ func (r runCmd) Run(p *process) error {
 	if err != nil {
 		return err
 	}
+	if err := checkFolders(c); err != nil {
+		return err
+	}
+	return serve(p, c, r.Config, r.load)
+}
+
+// serve is the edge's life: built, started, reloaded, stopped. load rereads the
+// configuration, whose file may be empty.
+func serve(p *process, c *config.Config, file string, load func() (*config.Config, error)) error {
+	soft, hard, release := signals()
+	defer release()
 	log := p.logger(c.Log)
-	log.Info().Strs("http", c.HTTP).Strs("https", c.HTTPS).Int("sites", len(c.Sites)).Msg("configured")
-	return withHint(fmt.Errorf("serve: this build has no edge"), "a build of a later commit")
+	if err := os.MkdirAll(c.Data, 0o700); err != nil {
+		return fmt.Errorf("make data folder: %w", err)
+	}
+	key, err := redactKey(c.Data)
+	if err != nil {
+		return err
+	}
+	mask := event.NewRedactor(key)
+
+	e, err := buildEdge(soft, c, log, prometheus.NewRegistry(), func(ev event.Event) {
+		log.Info().Interface("event", redacted(mask, ev)).Msg("incident")
+	})
+	if err != nil {
+		return err
+	}
+	if err := e.server.Listen(); err != nil {
+		return errors.Join(err, e.close())
+	}
+	opened := addresses{}
+	plain, encrypted := e.server.Addrs()
+	for _, a := range plain {
+		opened.HTTP = append(opened.HTTP, a.String())
+	}
+	for _, a := range encrypted {
+		opened.HTTPS = append(opened.HTTPS, a.String())
+	}
+
+	life := &lifecycle{log: log, patience: func() time.Duration { return e.config.Drain + cutTime }}
+	if c.Admin != "" {
+		admin, err := listenPlain(c.Admin, e.server.AdminHandler())
+		if err != nil {
+			return errors.Join(fmt.Errorf("open admin listener: %w", err), e.close())
+		}
+		opened.Admin = admin.address()
+		life.add("admin", admin.run, admin.cut)
+	}
+	life.add("edge", e.server.Run, e.server.Close)
+	w := &watcher{file: file, load: load, apply: e.reload, log: log}
+	life.add("reload", w.run, nil)
+
+	if err := opened.write(c.Data); err != nil {
+		return errors.Join(err, e.close())
+	}
+	defer os.Remove(addressesFile(c.Data))
+	log.Info().Strs("http", opened.HTTP).Strs("https", opened.HTTPS).Str("admin", opened.Admin).Str("console", opened.Console).
+		Str("version", version()).Int("sites", len(c.Sites)).Msg("serving")
+	err = life.run(soft, hard)
+	return errors.Join(err, e.close())
+}
+
+// redacted returns ev with its secrets masked.
+func redacted(mask *event.Redactor, ev event.Event) event.Event {
+	ev.Request = mask.Request(ev.Request)
+	matches := make([]event.Match, len(ev.Matches))
+	for i, m := range ev.Matches {
+		matches[i] = mask.Match(m)
+	}
+	ev.Matches = matches
+	return ev
 }

@@ -1,0 +1,106 @@
+package main
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/qorgan/qorgan/config"
+)
+
+// The files below the data folder that belong to this package.
+func redactKeyFile(data string) string { return filepath.Join(data, "redact.key") }
+func addressesFile(data string) string { return filepath.Join(data, "addresses.json") }
+func certsFolder(data string) string   { return filepath.Join(data, "certs") }
+
+// checkFolders says whether the state folders can be used, without making
+// them.
+func checkFolders(c *config.Config) error {
+	var errs []error
+	for _, folder := range []string{c.Data, certsFolder(c.Data)} {
+		if err := usable(folder); err != nil {
+			errs = append(errs, c.Mistake("data", err.Error(), "a folder that this user may write, or --data DIR"))
+			break // the second is below the first
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// usable reports why folder cannot be written to, or be made.
+func usable(folder string) error {
+	for at := filepath.Clean(folder); ; at = filepath.Dir(at) {
+		info, err := os.Stat(at)
+		switch {
+		case err == nil && !info.IsDir():
+			return fmt.Errorf("%s is a file, not a folder", at)
+		case err == nil:
+			if err := unix.Access(at, unix.W_OK|unix.X_OK); err != nil {
+				return fmt.Errorf("folder %s cannot be written: %w", at, err)
+			}
+			return nil
+		case !errors.Is(err, fs.ErrNotExist) || at == filepath.Dir(at):
+			return fmt.Errorf("folder %s cannot be reached: %w", at, err)
+		}
+	}
+}
+
+// redactKey returns the installation's key for masks, made at the first start.
+func redactKey(data string) ([]byte, error) {
+	path := redactKeyFile(data)
+	key, err := os.ReadFile(path)
+	if err == nil && len(key) >= 16 {
+		return key, nil
+	}
+	if err == nil {
+		return nil, withHint(fmt.Errorf("read mask key: %s holds %d bytes", path, len(key)), "move the file away to have a new one made")
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("read mask key: %w", err)
+	}
+	key = make([]byte, 32)
+	if _, err := rand.Read(key); err != nil {
+		return nil, fmt.Errorf("make mask key: %w", err)
+	}
+	return key, writeFile(path, key, 0o600)
+}
+
+// addresses are the addresses really opened, for scripts that asked for a free
+// port: the file addresses.json below the data folder, there while the process
+// serves.
+type addresses struct {
+	HTTP    []string `json:"http,omitempty"`
+	HTTPS   []string `json:"https,omitempty"`
+	Admin   string   `json:"admin,omitempty"`
+	Console string   `json:"console,omitempty"`
+}
+
+func (a addresses) write(data string) error {
+	b, err := json.Marshal(a)
+	if err != nil {
+		return fmt.Errorf("encode addresses: %w", err)
+	}
+	return writeFile(addressesFile(data), append(b, '\n'), 0o644)
+}
+
+// writeFile replaces path in one step.
+func writeFile(path string, b []byte, mode fs.FileMode) error {
+	tmp, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	defer os.Remove(tmp.Name())
+	_, err = tmp.Write(b)
+	if err = errors.Join(err, tmp.Chmod(mode), tmp.Close()); err == nil {
+		err = os.Rename(tmp.Name(), path)
+	}
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return nil
+}

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+	"github.com/rs/zerolog"
+
+	"github.com/qorgan/qorgan/config"
+)
+
+// settle is how long a changed file must be left alone before it is read:
+// editors and templating tools write in several steps.
+const settle = 250 * time.Millisecond
+
+// watcher rereads the configuration on SIGHUP and when a file of it changes.
+// Folders are watched, not files: most tools replace a file by another of its
+// name.
+type watcher struct {
+	file  string // empty: there is nothing to reread
+	load  func() (*config.Config, error)
+	apply func(context.Context, *config.Config) error
+	log   zerolog.Logger
+}
+
+// run watches until ctx is done.
+func (w *watcher) run(ctx context.Context) error {
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+	folders, err := fsnotify.NewWatcher()
+	if err != nil {
+		return fmt.Errorf("watch configuration: %w", err)
+	}
+	defer folders.Close()
+	if w.file != "" {
+		if err := folders.Add(filepath.Dir(w.file)); err != nil {
+			w.log.Warn().Err(err).Msg("changes of the configuration are not noticed; SIGHUP rereads it")
+		}
+		w.watchSites(folders)
+	}
+	quiet := time.NewTimer(time.Hour)
+	quiet.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-hup:
+			w.reload(ctx, "signal")
+		case change := <-folders.Events:
+			if change.Name == w.sites() && change.Has(fsnotify.Create) {
+				w.watchSites(folders)
+			}
+			if w.concerns(change) {
+				quiet.Reset(settle)
+			}
+		case err := <-folders.Errors:
+			w.log.Warn().Err(err).Msg("changes of the configuration may have been missed")
+			quiet.Reset(settle)
+		case <-quiet.C:
+			w.reload(ctx, "change")
+		}
+	}
+}
+
+func (w *watcher) sites() string { return filepath.Join(filepath.Dir(w.file), "sites.d") }
+
+// watchSites adds the folder of sites, which need not exist.
+func (w *watcher) watchSites(folders *fsnotify.Watcher) {
+	if _, err := os.Stat(w.sites()); err != nil {
+		return
+	}
+	if err := folders.Add(w.sites()); err != nil {
+		w.log.Warn().Err(err).Msg("changes in sites.d are not noticed; SIGHUP rereads it")
+	}
+}
+
+// concerns reports whether a change may be one of the configuration. "..data"
+// is the link that Kubernetes moves when a mounted configuration changes.
+func (w *watcher) concerns(change fsnotify.Event) bool {
+	name := filepath.Base(change.Name)
+	switch {
+	case change.Op == fsnotify.Chmod:
+		return false
+	case change.Name == filepath.Clean(w.file), change.Name == w.sites(), name == "..data":
+		return true
+	}
+	return filepath.Dir(change.Name) == w.sites() && !strings.HasPrefix(name, ".")
+}
+
+// reload reads the configuration and puts it into force, or says why the old
+// one goes on serving.
+func (w *watcher) reload(ctx context.Context, cause string) {
+	if w.file == "" {
+		w.log.Info().Msg("nothing to reload: the configuration came from the command line")
+		return
+	}
+	began := time.Now()
+	c, err := w.load()
+	if err == nil {
+		err = w.apply(ctx, c)
+	}
+	if err == nil {
+		w.log.Info().Str("cause", cause).Int("sites", len(c.Sites)).Dur("took", time.Since(began)).Msg("configuration reloaded")
+		return
+	}
+	var said []string
+	for _, m := range config.Mistakes(err) {
+		said = append(said, m.Error())
+	}
+	if len(said) == 0 {
+		said = []string{err.Error()}
+	}
+	w.log.Error().Str("cause", cause).Strs("mistakes", said).Msg("configuration not reloaded; the old one goes on serving")
+}
