@@ -2,6 +2,7 @@ package seen
 
 import (
 	"fmt"
+	"math"
 	"sort"
 	"strconv"
 	"strings"
@@ -13,15 +14,18 @@ import (
 // arrays by key.
 type array struct {
 	values map[string]any // string or *array
-	next   int
+	next   int            // math.MinInt until there is an index
 }
 
-func newArray() *array { return &array{values: map[string]any{}} }
+func newArray() *array { return &array{values: map[string]any{}, next: math.MinInt} }
 
 // set stores a value under a key; an empty key without name is the next index.
 func (a *array) set(key string, push bool, v any) {
 	if push {
-		key = strconv.Itoa(a.next)
+		key = "0"
+		if a.next != math.MinInt {
+			key = strconv.Itoa(a.next)
+		}
 	}
 	if n, err := strconv.Atoi(key); err == nil && strconv.Itoa(n) == key && n >= a.next {
 		a.next = n + 1

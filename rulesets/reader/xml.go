@@ -43,8 +43,8 @@ func (r *Request) readXML(s string) error {
 	if s == "" {
 		return nil
 	}
-	if !utf8.ValidString(s) {
-		return ambiguous(xmlSyntax, "an XML text that is not UTF-8")
+	if !utf8.ValidString(s) || badChar(s) {
+		return xmlBad("a character that is not UTF-8 or not allowed in XML")
 	}
 	x := &xmlReader{r: r, s: s}
 	if err := x.declaration(); err != nil {
@@ -174,7 +174,8 @@ func (x *xmlReader) token() error {
 			return xmlBad("a malformed CDATA section")
 		}
 		x.i += end + len("]]>")
-		return x.append(lineEnds.Replace(rest[len("<![CDATA["):end]))
+		x.append(lineEnds.Replace(rest[len("<![CDATA["):end]))
+		return nil
 	case strings.HasPrefix(rest, "<!"):
 		return ambiguous("xml-doctype", "a document type in an XML text")
 	case strings.HasPrefix(rest, "<?"):
@@ -207,26 +208,26 @@ func (x *xmlReader) text(s string) error {
 	if err != nil {
 		return err
 	}
-	return x.append(s)
-}
-
-func (x *xmlReader) append(s string) error {
-	if i := badChar(s); i >= 0 {
-		return xmlBad("a character that XML does not allow")
-	}
-	f := &x.stack[len(x.stack)-1]
-	f.run = append(f.run, s...)
+	x.append(s)
 	return nil
 }
 
-// badChar returns the index of a control character other than blanks, or -1.
-func badChar(s string) int {
+func (x *xmlReader) append(s string) {
+	f := &x.stack[len(x.stack)-1]
+	f.run = append(f.run, s...)
+}
+
+// badChar reports whether s holds a character outside XML 1.0, 2.2.
+func badChar(s string) bool {
 	for i := 0; i < len(s); i++ {
-		if s[i] < ' ' && s[i] != '\t' && s[i] != '\r' && s[i] != '\n' {
-			return i
+		switch c := s[i]; {
+		case c < ' ' && c != '\t' && c != '\r' && c != '\n':
+			return true
+		case c == 0xEF && i+2 < len(s) && s[i+1] == 0xBF && s[i+2] >= 0xBE:
+			return true
 		}
 	}
-	return -1
+	return false
 }
 
 // startTag reads an element's opening.
@@ -413,6 +414,6 @@ func reference(s string) (rune, bool) {
 			return 0, false
 		}
 	}
-	valid := r >= ' ' && utf8.ValidRune(r) || r == '\t' || r == '\r' || r == '\n'
+	valid := r >= ' ' && utf8.ValidRune(r) && r != 0xFFFE && r != 0xFFFF || r == '\t' || r == '\r' || r == '\n'
 	return r, valid
 }
