@@ -61,6 +61,14 @@ type View struct {
 	XML    *XML   // a SAX pass over php://input; nil when it refused
 }
 
+// Recorded is one request and what PHP saw of it.
+type Recorded struct {
+	Name    string // of a fixed case; empty for a generated one
+	Want    string // a fixed case's ambiguity; empty when it must be accepted
+	Request *Request
+	View    *View // nil when the web server refused the request itself
+}
+
 // Leaf is one value inside a superglobal, with the keys that lead to it.
 type Leaf struct {
 	Keys  [][]byte
