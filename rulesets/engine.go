@@ -69,15 +69,17 @@ func newEngine(h half, crs fs.FS, sources []Source, w *watch) (*engine, error) {
 	var text strings.Builder
 	text.WriteString(setup)
 	include := func(name string) { fmt.Fprintf(&text, "Include %s\n", name) }
+	own := make([]string, len(sources))
 	for i, s := range sources {
+		own[i] = root.add(i, s)
 		if s.Setup {
-			include(root.add(i, s))
+			include(own[i])
 		}
 	}
 	include(first)
 	for i, s := range sources {
 		if !s.Setup {
-			include(root.add(i, s))
+			include(own[i])
 		}
 	}
 	body := requests
@@ -90,12 +92,10 @@ func newEngine(h half, crs fs.FS, sources []Source, w *watch) (*engine, error) {
 
 	e := &engine{half: h, native: true, rules: map[int]*Rule{}}
 	cfg := coraza.NewWAFConfig().WithRootFS(root).WithDirectives(text.String()).WithDebugLogger(w)
-	// A rule's text is complete only when its whole chain was read, so the
-	// rules are looked at after the last.
-	var raw []types.RuleMetadata
+	var loaded []types.RuleMetadata
 	cfg = experimental.WAFConfigWithRuleObserver(cfg, func(r types.RuleMetadata) {
 		if r.ID() != 0 {
-			raw = append(raw, r)
+			loaded = append(loaded, r)
 		}
 	})
 	waf, err := coraza.NewWAF(cfg)
@@ -105,8 +105,15 @@ func newEngine(h half, crs fs.FS, sources []Source, w *watch) (*engine, error) {
 		}
 		return nil, fmt.Errorf("compile rules: %w", err)
 	}
-	for _, r := range raw {
-		rule := &Rule{ID: r.ID(), Phase: int(r.Phase()), File: fromAt(r.File()), Raw: r.Raw(), Tags: r.Tags()}
+	texts, err := root.texts(append(append([]string{first}, body...), own...))
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range loaded {
+		rule := &Rule{ID: r.ID(), Phase: int(r.Phase()), File: fromAt(r.File()), Raw: texts[r.ID()], Tags: r.Tags()}
+		if rule.Raw == "" {
+			rule.Raw = r.Raw()
+		}
 		rule.deny = explicitDeny(rule.Raw)
 		rule.scores = scoreVars(rule.Raw)
 		e.rules[rule.ID] = rule
@@ -128,6 +135,25 @@ func (r ruleFS) add(i int, s Source) string {
 	}, s.Name)
 	r.own[name] = s.Text
 	return ownDir + name
+}
+
+// texts returns the text of each rule in the files, its chain included, one
+// member a line. Coraza shows a rule to its observer before it has read the
+// chain.
+func (r ruleFS) texts(files []string) (map[int]string, error) {
+	out := map[int]string{}
+	for _, name := range files {
+		b, err := r.ReadFile(name)
+		if err != nil {
+			return nil, err
+		}
+		for _, d := range directives(string(b)) {
+			for _, id := range ruleIDs(d.text) {
+				out[id] = d.text
+			}
+		}
+	}
+	return out, nil
 }
 
 // idsIn returns the ids of loaded rules between first and last, inclusive.

@@ -59,7 +59,7 @@ func (c *call) serve() {
 	}
 	if !hasBody(c.r) || streamed(c.r.Header.Get("Content-Type")) {
 		if c.passes(e, false) {
-			c.next.ServeHTTP(c.w, c.r)
+			c.forward()
 		}
 		return
 	}
@@ -80,6 +80,14 @@ func (c *call) serve() {
 		return
 	}
 	replaceBody(c.r, buf.Bytes())
+	c.forward()
+}
+
+func (c *call) forward() {
+	if c.x.Site.Responses {
+		c.respond()
+		return
+	}
 	c.next.ServeHTTP(c.w, c.r)
 }
 
@@ -134,6 +142,13 @@ func (c *call) answer(refusal exchange.Refusal) {
 func (c *call) record(ev *event.Event) {
 	if c.x.Event == nil {
 		c.x.Event = ev
+	}
+	if c.j.observe != nil {
+		c.j.observe(ev)
+	}
+	ev.Request = c.j.opts.Redact.Request(ev.Request)
+	for i, m := range ev.Matches {
+		ev.Matches[i] = c.j.opts.Redact.Match(m)
 	}
 	c.j.opts.Record(ev)
 }

@@ -2,6 +2,7 @@ package rulesets
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -36,6 +37,10 @@ type Options struct {
 	// block: the hot path calls it.
 	Record func(*event.Event)
 
+	// Redact masks secrets in events before Record sees them. Without one,
+	// equal secrets show equal marks until the process ends.
+	Redact *event.Redactor
+
 	// Profiles by the name that Exchange.Profile carries. A name without an
 	// entry is judged by the rule set alone.
 	Profiles map[string]Profile
@@ -67,6 +72,7 @@ type Judge struct {
 	engines sync.Map // [32]byte → *engine
 	current atomic.Pointer[Build]
 	pool    bodyPool
+	observe func(*event.Event) // sees events before secrets are masked; for tests
 }
 
 // New returns a judge with no sites prepared. The rule set is compiled when it
@@ -82,6 +88,11 @@ func New(o Options) (*Judge, error) {
 		o.Spool = os.TempDir()
 	}
 	language.Register()
+	if o.Redact == nil {
+		key := make([]byte, 32)
+		_, _ = rand.Read(key) // never fails
+		o.Redact = event.NewRedactor(key)
+	}
 	j := &Judge{opts: o, crs: coreruleset.FS, watch: &watch{budget: o.Budget}}
 	j.current.Store(&Build{})
 	return j, nil

@@ -13,8 +13,8 @@ import (
 //
 // DetectionOnly makes Coraza evaluate every rule instead of stopping at the
 // first refusal, so that an incident names all that matched; the verdict is
-// drawn from the score it computes. Default actions log and pass in all four
-// phases, because without them matches in phases 3 and 4 go unreported. The
+// drawn from the score it computes. Default actions log and pass in all phases,
+// because without them matches after phase 2 go unreported. The
 // body limit is Coraza's largest: the connector has its own, and Coraza's
 // would cut a body instead of refusing it.
 const setup = `
@@ -31,6 +31,7 @@ SecDefaultAction "phase:1,log,noauditlog,pass"
 SecDefaultAction "phase:2,log,noauditlog,pass"
 SecDefaultAction "phase:3,log,noauditlog,pass"
 SecDefaultAction "phase:4,log,noauditlog,pass"
+SecDefaultAction "phase:5,log,noauditlog,pass"
 SecAction "id:99000,phase:1,pass,t:none,nolog,setvar:tx.crs_setup_version=4250"
 `
 
@@ -75,8 +76,8 @@ func fromAt(name string) string {
 }
 
 // crsFiles lists the rule set's rule files in the order in which they run, in
-// two halves: those that judge requests and those that judge responses.
-// The first file initialises and belongs to both.
+// two halves: those that judge requests, with the report on the scores, and
+// those that judge responses. The first file initialises and belongs to both.
 func crsFiles(crs fs.FS) (first string, requests, responses []string, err error) {
 	entries, err := fs.ReadDir(crs, strings.TrimSuffix(crsDir, "/"))
 	if err != nil {
@@ -88,7 +89,7 @@ func crsFiles(crs fs.FS) (first string, requests, responses []string, err error)
 		case !strings.HasSuffix(name, ".conf"):
 		case strings.HasPrefix(name, "REQUEST-901-"):
 			first = crsDir + name
-		case strings.HasPrefix(name, "REQUEST-"):
+		case strings.HasPrefix(name, "REQUEST-"), strings.HasPrefix(name, "RESPONSE-980-"):
 			requests = append(requests, crsDir+name)
 		case strings.HasPrefix(name, "RESPONSE-"):
 			responses = append(responses, crsDir+name)

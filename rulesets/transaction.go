@@ -224,6 +224,15 @@ func (t *transaction) request(r *reader.Request) error {
 	return failed
 }
 
+// report runs phase 5, in which the rule set sums up what it found. It is not
+// worth a clean request's time.
+func (t *transaction) report() error {
+	if t.inboundScore() == 0 {
+		return nil
+	}
+	return t.guard(t.tx.ProcessLogging)
+}
+
 // number reads a number that the rule set keeps in TX.
 func (t *transaction) number(name string) int {
 	if v := t.tx.Variables().TX().Get(name); len(v) > 0 {
@@ -243,8 +252,12 @@ func (t *transaction) outboundScore() int { return t.number("blocking_outbound_a
 // do the rule set's book-keeping.
 type logged interface{ Log() bool }
 
-// maxValue is how much of a matched value an event keeps.
-const maxValue = 256
+// Bounds of what an event keeps of the matches. Values are clipped around the
+// match when they are redacted; this only bounds the work.
+const (
+	maxValue   = 4096
+	maxMatches = 100
+)
 
 // matches lists what matched, in the order in which it did: one entry for each
 // value that a rule matched on, and for a rule with a chain one for its first.
@@ -276,7 +289,10 @@ func (t *transaction) matches() (matches []event.Match, denied *Rule) {
 			continue
 		}
 		base.Score = t.severityScore(rule, 0)
-		for _, d := range data {
+		for i, d := range data {
+			if i > 0 && len(matches) >= maxMatches {
+				break
+			}
 			one := base
 			if d.Message() != "" {
 				one.Message = d.Message()

@@ -66,6 +66,9 @@ func (e *engine) judge(ctx context.Context, id string, r *reader.Request, f *Fac
 			return Verdict{}, err
 		}
 	}
+	if err := t.report(); err != nil {
+		return Verdict{}, err
+	}
 	return t.verdict(f.Inbound), nil
 }
 
