@@ -3,60 +3,97 @@ package rulesets
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
-	"strings"
+	"os"
 	"sync"
+
+	"github.com/qorgan/qorgan/rulesets/reader"
 )
 
 // defaultInspect is how much of a body the rules see when the site sets no
 // limit.
-const defaultInspect = 1 << 20
+const defaultInspect = 4 << 20
+
+// inMemory is how much of a streamed body is held in memory; what follows goes
+// to a file.
+const inMemory = 1 << 20
 
 // errTooLarge is returned for a body larger than the rules may be asked to
 // read.
 var errTooLarge = errors.New("body is larger than the inspection limit")
 
-// streamed reports whether a body of this type passes unread: PHP makes no
-// parameters of it and no rule looks into it. Types are compared exactly, and a
-// missing or unusual type is inspected.
-func streamed(contentType string) bool {
-	t, _, _ := strings.Cut(contentType, ";")
-	t = strings.ToLower(strings.TrimSpace(t))
-	for _, prefix := range []string{"image/", "video/", "audio/", "font/"} {
-		if rest, ok := strings.CutPrefix(t, prefix); ok {
-			return rest != "" && !strings.HasSuffix(rest, "+xml") && !strings.HasSuffix(rest, "+json")
-		}
-	}
-	switch t {
-	case "application/octet-stream", "application/zip", "application/gzip", "application/pdf", "application/x-tar":
-		return true
-	}
-	return false
-}
-
-// bodyPool lends buffers to bodies. Buffers that grew large are left to the
-// collector.
-type bodyPool struct{ p sync.Pool }
+// bufferPool lends buffers. Those that grew large are left to the collector.
+type bufferPool struct{ p sync.Pool }
 
 const largestPooled = 256 << 10
 
-func (p *bodyPool) get() *bytes.Buffer {
+func (p *bufferPool) get() *bytes.Buffer {
 	if b, ok := p.p.Get().(*bytes.Buffer); ok {
 		return b
 	}
 	return new(bytes.Buffer)
 }
 
-func (p *bodyPool) put(b *bytes.Buffer) {
+func (p *bufferPool) put(b *bytes.Buffer) {
 	if b.Cap() <= largestPooled {
 		b.Reset()
 		p.p.Put(b)
 	}
 }
 
-// readBody reads a whole body of at most limit bytes.
-func readBody(buf *bytes.Buffer, r *http.Request, limit int64) error {
+// spool keeps the bytes of a body that was read, in memory and beyond that in
+// a file without a name, for the upstream to get exactly what was judged.
+type spool struct {
+	dir  string
+	buf  *bytes.Buffer
+	file *os.File
+	size int64
+}
+
+// Write implements io.Writer.
+func (s *spool) Write(p []byte) (int, error) {
+	s.size += int64(len(p))
+	if s.file == nil && s.buf.Len()+len(p) <= inMemory {
+		return s.buf.Write(p)
+	}
+	if s.file == nil {
+		f, err := os.CreateTemp(s.dir, "qorgan-body-*")
+		if err != nil {
+			return 0, fmt.Errorf("spool body: %w", err)
+		}
+		s.file = f
+		// Nothing must be left behind when the process dies.
+		_ = os.Remove(f.Name())
+	}
+	if n, err := s.file.Write(p); err != nil {
+		return n, fmt.Errorf("spool body: %w", err)
+	}
+	return len(p), nil
+}
+
+// open returns the spooled bytes from their beginning.
+func (s *spool) open() (io.Reader, error) {
+	head := bytes.NewReader(s.buf.Bytes())
+	if s.file == nil {
+		return head, nil
+	}
+	if _, err := s.file.Seek(0, io.SeekStart); err != nil {
+		return nil, fmt.Errorf("spool body: %w", err)
+	}
+	return io.MultiReader(head, s.file), nil
+}
+
+// close lets the file go.
+func (s *spool) close() {
+	if s.file != nil {
+		_ = s.file.Close()
+	}
+}
+
+// readWhole reads a body of at most limit bytes into memory.
+func readWhole(buf *bytes.Buffer, r *http.Request, limit int64) error {
 	if r.ContentLength > limit {
 		return errTooLarge
 	}
@@ -66,7 +103,7 @@ func readBody(buf *bytes.Buffer, r *http.Request, limit int64) error {
 	n, err := io.Copy(buf, io.LimitReader(r.Body, limit+1))
 	switch {
 	case err != nil:
-		return err
+		return fmt.Errorf("read body: %w", err)
 	case n > limit:
 		return errTooLarge
 	case r.ContentLength >= 0 && n != r.ContentLength:
@@ -81,23 +118,96 @@ type heldBody struct {
 	rest io.Closer // the client's body
 }
 
+// Close implements io.Closer.
 func (b heldBody) Close() error { return b.rest.Close() }
 
-// replaceBody makes the request carry exactly the bytes that were judged. A
-// chunked body gets a length, unless trailers follow it.
-func replaceBody(r *http.Request, judged []byte) {
-	old := r.Body
-	if len(judged) == 0 {
-		r.Body = heldBody{http.NoBody, old}
-	} else {
-		r.Body = heldBody{bytes.NewReader(judged), old}
-	}
+// replaceBody makes the request carry exactly the bytes that were judged, size
+// of them. A chunked body gets a length, unless trailers follow it.
+func replaceBody(r *http.Request, judged io.Reader, size int64) {
+	r.Body = heldBody{judged, r.Body}
 	r.GetBody = nil
-	if len(r.Trailer) == 0 {
-		r.ContentLength = int64(len(judged))
-		r.TransferEncoding = nil
-		if len(judged) == 0 {
-			r.Body = http.NoBody
-		}
+	if len(r.Trailer) > 0 {
+		return
 	}
+	r.ContentLength, r.TransferEncoding = size, nil
+	if size == 0 {
+		r.Body = http.NoBody
+	}
+}
+
+// readBody reads the request's body as its plan asks, and leaves in r.Body
+// exactly what the upstream is to get. done must be called when the request
+// has ended.
+func (c *call) readBody() (done func(), err error) {
+	s := &spool{dir: c.j.opts.Spool, buf: c.j.pool.get()}
+	done = func() {
+		s.close()
+		c.j.pool.put(s.buf)
+	}
+	defer func() { c.x.Bytes = s.size }()
+	if c.native {
+		return done, c.readNative(s)
+	}
+	if c.req.Plan() == reader.Whole {
+		err = readWhole(s.buf, c.r, c.inspectLimit())
+		s.size = int64(s.buf.Len())
+		if err == nil {
+			err = c.req.ParseBody(s.buf.Bytes())
+		}
+	} else {
+		err = c.req.ReadBody(io.TeeReader(c.r.Body, s))
+	}
+	if err != nil {
+		if !c.tolerates(err) {
+			return done, errAnswered
+		}
+		return done, c.readNative(s)
+	}
+	judged, err := s.open()
+	if err != nil {
+		return done, err
+	}
+	if c.req.Plan() == reader.Opaque {
+		// Only the beginning was looked at; the rest is still to come.
+		c.r.Body = heldBody{io.MultiReader(judged, c.r.Body), c.r.Body}
+		return done, nil
+	}
+	replaceBody(c.r, judged, s.size)
+	return done, nil
+}
+
+// errAnswered is returned when the visitor was answered already.
+var errAnswered = errors.New("answered")
+
+// readNative reads what is left of a body, for Coraza's own processors to see
+// it whole.
+func (c *call) readNative(s *spool) error {
+	limit := c.inspectLimit()
+	if c.r.ContentLength > limit {
+		return errTooLarge
+	}
+	if _, err := io.Copy(s, io.LimitReader(c.r.Body, limit-s.size+1)); err != nil {
+		return fmt.Errorf("read body: %w", err)
+	}
+	if s.size > limit {
+		return errTooLarge
+	}
+	all, err := s.open()
+	if err != nil {
+		return err
+	}
+	c.req.Body, err = io.ReadAll(all)
+	if err != nil {
+		return fmt.Errorf("read spooled body: %w", err)
+	}
+	c.req.Bytes = s.size
+	replaceBody(c.r, bytes.NewReader(c.req.Body), s.size)
+	return nil
+}
+
+func (c *call) inspectLimit() int64 {
+	if n := c.x.Site.Limits.Inspect; n > 0 {
+		return n
+	}
+	return defaultInspect
 }

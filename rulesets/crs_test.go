@@ -205,10 +205,10 @@ func newCRSEdge(t *testing.T) *crsEdge {
 	j, err := rulesets.New(rulesets.Options{
 		Log:   zerolog.Nop(),
 		Extra: []rulesets.Source{{Name: "crs-tests.conf", Text: crsSetup, Setup: true}},
-		Record: func(ev *event.Event) {
+		Record: func(ev event.Event) {
 			e.mu.Lock()
 			defer e.mu.Unlock()
-			e.events = append(e.events, ev)
+			e.events = append(e.events, &ev)
 		},
 	})
 	if err != nil {

@@ -45,11 +45,11 @@ type Rule struct {
 // engine is one compiled rule set. It is immutable but for the list of
 // quarantined rules, and shared by all sites that want these rules.
 type engine struct {
-	half   half
-	native bool // Coraza reads parameters and bodies itself
-	waf    experimental.WAFWithOptions
-	rules  map[int]*Rule
-	ids    []int // sorted
+	half     half
+	contents bool // some rule looks into uploaded files
+	waf      experimental.WAFWithOptions
+	rules    map[int]*Rule
+	ids      []int // sorted
 
 	failures   failures
 	quarantine atomic.Pointer[[]int]
@@ -90,7 +90,7 @@ func newEngine(h half, crs fs.FS, sources []Source, w *watch) (*engine, error) {
 		include(name)
 	}
 
-	e := &engine{half: h, native: true, rules: map[int]*Rule{}}
+	e := &engine{half: h, rules: map[int]*Rule{}}
 	cfg := coraza.NewWAFConfig().WithRootFS(root).WithDirectives(text.String()).WithDebugLogger(w)
 	var loaded []types.RuleMetadata
 	cfg = experimental.WAFConfigWithRuleObserver(cfg, func(r types.RuleMetadata) {
@@ -114,6 +114,7 @@ func newEngine(h half, crs fs.FS, sources []Source, w *watch) (*engine, error) {
 		if rule.Raw == "" {
 			rule.Raw = r.Raw()
 		}
+		e.contents = e.contents || strings.Contains(rule.Raw, "FILES_TMP_CONTENT")
 		rule.deny = explicitDeny(rule.Raw)
 		rule.scores = scoreVars(rule.Raw)
 		e.rules[rule.ID] = rule

@@ -42,45 +42,78 @@ type call struct {
 	r    *http.Request
 	next http.Handler
 
-	req  *reader.Request
-	host string
+	req    *reader.Request
+	host   string
+	native bool // the reader gave up: Coraza reads the request itself
 }
 
 func (c *call) serve() {
-	c.req = readHead(c.x, c.r)
 	c.host = hostName(c.r.Host)
+	if err := c.readHead(); err != nil && !c.tolerates(err) {
+		return
+	}
 	e, err := c.j.engine(inbound, profileOf(c.x))
 	if err != nil {
-		c.fail(nil, asEngineError(err))
-		return
-	}
-	if hasBody(c.r) && expectsContinue(c.r) && !c.passes(e, true) {
-		return
-	}
-	if !hasBody(c.r) || streamed(c.r.Header.Get("Content-Type")) {
-		if c.passes(e, false) {
+		if c.fail(nil, asEngineError(err)) {
 			c.forward()
 		}
 		return
 	}
-	buf := c.j.pool.get()
-	defer c.j.pool.put(buf)
-	limit := c.x.Site.Limits.Inspect
-	if limit <= 0 {
-		limit = defaultInspect
+	if hasBody(c.r) {
+		// A client that waits for 100 Continue is told of a refusal that its
+		// head alone deserves before it sends anything.
+		if expectsContinue(c.r) && !c.passes(e, true) {
+			return
+		}
+		done, err := c.readBody()
+		defer done()
+		if err != nil {
+			if !errors.Is(err, errAnswered) {
+				c.unreadable(err)
+			}
+			return
+		}
 	}
-	err = readBody(buf, c.r, limit)
-	c.x.Bytes = int64(buf.Len())
-	if err != nil {
+	if c.passes(e, false) {
+		c.forward()
+	}
+}
+
+// readHead reads what the head says.
+func (c *call) readHead() (err error) {
+	target, proto, fields := c.x.Target, c.x.Proto, c.x.Fields
+	if target == "" {
+		target = c.r.RequestURI
+	}
+	if proto == "" {
+		proto = c.r.Proto
+	}
+	if len(fields) == 0 {
+		fields = fieldsOf(c.r)
+	}
+	limits := c.x.Site.Limits
+	c.req, err = reader.Head(c.r.Method, target, proto, fields, reader.Limits{Args: limits.Args, Inspect: c.inspectLimit()})
+	return err
+}
+
+// tolerates answers a request that could not be read, or arranges for Coraza
+// to read it where the site does not refuse. It reports whether the request
+// goes on.
+func (c *call) tolerates(err error) bool {
+	var a *reader.Ambiguity
+	if !errors.As(err, &a) {
 		c.unreadable(err)
-		return
+		return false
 	}
-	c.req.Body, c.req.Bytes = buf.Bytes(), c.x.Bytes
-	if !c.passes(e, false) {
-		return
+	ev := newEvent(c.x, c.req, c.host)
+	ev.Kind, ev.Reason = event.KindProtocol, a.Name
+	if a.Status == http.StatusRequestEntityTooLarge || c.x.Site.Mode == config.Block && !c.x.Site.Compat {
+		c.refuse(ev, a.Status, hasBody(c.r))
+		return false
 	}
-	replaceBody(c.r, buf.Bytes())
-	c.forward()
+	c.record(ev)
+	c.native = true
+	return true
 }
 
 func (c *call) forward() {
@@ -97,6 +130,7 @@ func (c *call) forward() {
 func (c *call) passes(e *engine, headOnly bool) bool {
 	start := time.Now()
 	f := c.j.facts(c.x, c.req, c.host)
+	f.native = c.native
 	v, err := e.judge(c.r.Context(), "", c.req, &f, headOnly)
 	c.x.Judge += time.Since(start)
 	if err != nil {
@@ -150,7 +184,7 @@ func (c *call) record(ev *event.Event) {
 	for i, m := range ev.Matches {
 		ev.Matches[i] = c.j.opts.Redact.Match(m)
 	}
-	c.j.opts.Record(ev)
+	c.j.opts.Record(*ev)
 }
 
 // unreadable answers a request whose body could not be read to its end. A

@@ -24,10 +24,10 @@ type recorder struct {
 	events []*event.Event
 }
 
-func (r *recorder) record(e *event.Event) {
+func (r *recorder) record(e event.Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.events = append(r.events, e)
+	r.events = append(r.events, &e)
 }
 
 func (r *recorder) take() []*event.Event {

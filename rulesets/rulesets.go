@@ -35,7 +35,7 @@ type Profile struct {
 type Options struct {
 	// Record takes every refusal and, in detect mode, every match. It must not
 	// block: the hot path calls it.
-	Record func(*event.Event)
+	Record func(event.Event)
 
 	// Redact masks secrets in events before Record sees them. Without one,
 	// equal secrets show equal marks until the process ends.
@@ -71,7 +71,7 @@ type Judge struct {
 	built   singleflight.Group
 	engines sync.Map // [32]byte → *engine
 	current atomic.Pointer[Build]
-	pool    bodyPool
+	pool    bufferPool
 	observe func(*event.Event) // sees events before secrets are masked; for tests
 }
 
@@ -79,7 +79,7 @@ type Judge struct {
 // is first needed, or by Prepare.
 func New(o Options) (*Judge, error) {
 	if o.Record == nil {
-		o.Record = func(*event.Event) {}
+		o.Record = func(event.Event) {}
 	}
 	if o.Budget <= 0 {
 		o.Budget = 5 * time.Second

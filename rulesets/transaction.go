@@ -32,6 +32,8 @@ type Facts struct {
 	Inbound  int // anomaly score that refuses a request
 	Outbound int // and a response
 	Mask     exclude.Mask
+
+	native bool // Coraza reads parameters, cookies and body with its own parsers
 }
 
 // corazaTx is what Coraza's transaction offers beyond its public interface.
@@ -46,9 +48,9 @@ type corazaTx interface {
 
 // transaction is one request in one engine.
 type transaction struct {
-	e    *engine
-	tx   corazaTx
-	body bool // phase 2 has run
+	e      *engine
+	tx     corazaTx
+	native bool
 }
 
 // begin opens a transaction and gives it all that is known before the body.
@@ -57,7 +59,7 @@ func (e *engine) begin(ctx context.Context, id string, f *Facts, r *reader.Reque
 	if !ok {
 		return nil, fmt.Errorf("open transaction: this version of Coraza offers no exclusions")
 	}
-	t := &transaction{e: e, tx: tx}
+	t := &transaction{e: e, tx: tx, native: f.native}
 	err := t.guard(func() {
 		t.connect(f)
 		t.tell(f)
@@ -156,7 +158,7 @@ func (t *transaction) head(r *reader.Request, host string) {
 		t.tx.AddRequestHeader(h.Name, h.Value)
 	}
 	t.tx.SetServerName(host)
-	if t.e.native {
+	if t.native {
 		t.nativeHead(r)
 		return
 	}
@@ -170,35 +172,53 @@ func (t *transaction) head(r *reader.Request, host string) {
 func (t *transaction) content(r *reader.Request) {
 	v := t.tx.Variables()
 	fill(v.ArgsPost(), r.Post)
-	combined := int64(0)
-	for _, a := range r.Post {
-		if r.Processor == "MULTIPART" {
-			combined += int64(len(a.Value))
-			v.MultipartName().Add(a.Name, a.Name)
-		}
-	}
-	for _, f := range r.Files {
-		combined += f.Size
-		v.Files().Add("", f.Name)
-		v.FilesNames().Add("", f.Field)
-		v.FilesSizes().SetIndex(f.Name, 0, strconv.FormatInt(f.Size, 10))
-		v.MultipartName().Add(f.Field, f.Field)
-		v.MultipartFilename().Add(f.Field, f.Name)
-	}
-	put(v.FilesCombinedSize(), strconv.FormatInt(combined, 10))
-	for _, p := range r.Parts {
-		for _, line := range p.Lines {
-			v.MultipartPartHeaders().Add(p.Name, line)
-		}
-	}
+	t.files(r)
 	if len(r.Text) > 0 || len(r.Attrs) > 0 {
 		v.RequestXML().Set("/*", r.Text)
 		v.RequestXML().Set("//@*", r.Attrs)
 	}
 	if len(r.Body) > 0 {
 		put(v.RequestBody(), string(r.Body))
+		put(v.RequestBodyLength(), strconv.Itoa(len(r.Body)))
 	}
-	put(v.RequestBodyLength(), strconv.FormatInt(r.Bytes, 10))
+}
+
+// files shows the rules what only a multipart body has.
+func (t *transaction) files(r *reader.Request) {
+	if r.Processor != "MULTIPART" {
+		return
+	}
+	v := t.tx.Variables()
+	size := int64(0)
+	for _, a := range r.Post {
+		size += int64(len(a.Value))
+		v.MultipartName().Add(a.Name, a.Name)
+	}
+	for _, f := range r.Files {
+		size += f.Size
+		v.MultipartName().Add(f.Field, f.Field)
+		for _, name := range [...]string{f.Name, f.Alt} {
+			if name == "" {
+				continue
+			}
+			v.Files().Add("", name)
+			v.FilesSizes().SetIndex(name, 0, strconv.FormatInt(f.Size, 10))
+			v.MultipartFilename().Add(f.Field, name)
+		}
+		v.FilesNames().Add("", f.Field)
+		if t.e.contents {
+			v.FilesTmpContent().Add(f.Field, string(f.Head))
+		}
+	}
+	for _, f := range r.FileAliases {
+		v.FilesNames().Add("", f.Field)
+	}
+	put(v.FilesCombinedSize(), strconv.FormatInt(size, 10))
+	for _, p := range r.Parts {
+		for _, line := range p.Lines {
+			v.MultipartPartHeaders().Add(p.Name, line)
+		}
+	}
 }
 
 // headers runs phase 1.
@@ -210,13 +230,12 @@ func (t *transaction) headers() error {
 func (t *transaction) request(r *reader.Request) error {
 	var failed error
 	err := t.guard(func() {
-		if !t.e.native {
+		if !t.native {
 			t.content(r)
 		} else if failed = t.nativeContent(r); failed != nil {
 			return
 		}
 		_, failed = t.tx.ProcessRequestBody()
-		t.body = true
 	})
 	if err != nil {
 		return err
