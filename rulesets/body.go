@@ -9,6 +9,8 @@ import (
 	"os"
 	"sync"
 
+	"github.com/qorgan/qorgan/config"
+	"github.com/qorgan/qorgan/event"
 	"github.com/qorgan/qorgan/rulesets/reader"
 )
 
@@ -136,48 +138,89 @@ func replaceBody(r *http.Request, judged io.Reader, size int64) {
 }
 
 // readBody reads the request's body as its plan asks, and leaves in r.Body
-// exactly what the upstream is to get. done must be called when the request
-// has ended.
-func (c *call) readBody() (done func(), err error) {
+// exactly what the upstream is to get. It reports whether the request goes on;
+// when it does not, the visitor was answered. done must be called when the
+// request has ended.
+func (c *call) readBody() (goesOn bool, done func()) {
 	s := &spool{dir: c.j.opts.Spool, buf: c.j.pool.get()}
 	done = func() {
 		s.close()
 		c.j.pool.put(s.buf)
 	}
-	defer func() { c.x.Bytes = s.size }()
+	var err error
+	if !c.native {
+		err = c.readPlanned(s)
+		c.x.Bytes = s.size
+		var a *reader.Ambiguity
+		if errors.As(err, &a) && a.Status != http.StatusRequestEntityTooLarge {
+			if !c.tolerates(a) {
+				return false, done
+			}
+			c.native = true
+		}
+	}
 	if c.native {
-		return done, c.readNative(s)
+		err = c.readNative(s)
+		c.x.Bytes = s.size
 	}
+	var a *reader.Ambiguity
+	switch {
+	case err == nil:
+		return true, done
+	case errors.Is(err, errTooLarge), errors.As(err, &a):
+		return c.tooLarge(s), done
+	}
+	c.unreadable(err)
+	return false, done
+}
+
+// readPlanned reads the body with the strict readers.
+func (c *call) readPlanned(s *spool) error {
 	if c.req.Plan() == reader.Whole {
-		err = readWhole(s.buf, c.r, c.inspectLimit())
+		err := readWhole(s.buf, c.r, c.inspectLimit())
 		s.size = int64(s.buf.Len())
-		if err == nil {
-			err = c.req.ParseBody(s.buf.Bytes())
+		if err != nil {
+			return err
 		}
-	} else {
-		err = c.req.ReadBody(io.TeeReader(c.r.Body, s))
-	}
-	if err != nil {
-		if !c.tolerates(err) {
-			return done, errAnswered
+		if err := c.req.ParseBody(s.buf.Bytes()); err != nil {
+			return err
 		}
-		return done, c.readNative(s)
+	} else if err := c.req.ReadBody(io.TeeReader(c.r.Body, s)); err != nil {
+		return err
 	}
 	judged, err := s.open()
 	if err != nil {
-		return done, err
+		return err
 	}
 	if c.req.Plan() == reader.Opaque {
 		// Only the beginning was looked at; the rest is still to come.
 		c.r.Body = heldBody{io.MultiReader(judged, c.r.Body), c.r.Body}
-		return done, nil
+		return nil
 	}
 	replaceBody(c.r, judged, s.size)
-	return done, nil
+	return nil
 }
 
-// errAnswered is returned when the visitor was answered already.
-var errAnswered = errors.New("answered")
+// tooLarge refuses a body that is larger than the rules may be asked to read,
+// or forwards it where the site only detects. It reports whether the request
+// goes on.
+func (c *call) tooLarge(s *spool) bool {
+	ev := newEvent(c.x, c.req, c.host)
+	ev.Kind, ev.Reason = event.KindProtocol, "body-too-large"
+	if c.x.Site.Mode != config.Detect {
+		c.refuse(ev, http.StatusRequestEntityTooLarge, true)
+		return false
+	}
+	read, err := s.open()
+	if err != nil {
+		c.unreadable(err)
+		return false
+	}
+	c.record(ev)
+	c.native = false // the rules see what was read before it became too much
+	c.r.Body = heldBody{io.MultiReader(read, c.r.Body), c.r.Body}
+	return true
+}
 
 // readNative reads what is left of a body, for Coraza's own processors to see
 // it whole.

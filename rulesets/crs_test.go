@@ -13,7 +13,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/netip"
 	"net/url"
 	"os"
 	"regexp"
@@ -31,7 +30,7 @@ import (
 
 	"github.com/qorgan/qorgan/config"
 	"github.com/qorgan/qorgan/event"
-	"github.com/qorgan/qorgan/exchange"
+	"github.com/qorgan/qorgan/proxy"
 	"github.com/qorgan/qorgan/rulesets"
 )
 
@@ -55,7 +54,7 @@ type crsStage struct {
 type crsInput struct {
 	Method       string            `yaml:"method"`
 	URI          *string           `yaml:"uri"`
-	Version      string            `yaml:"version"`
+	Version      *string           `yaml:"version"`
 	Headers      map[string]string `yaml:"headers"`
 	Data         *string           `yaml:"data"`
 	Encoded      string            `yaml:"encoded_request"`
@@ -79,6 +78,9 @@ const crsSetup = `SecAction "id:1,phase:1,pass,t:none,nolog,\
 	setvar:tx.arg_name_length=100,setvar:tx.arg_length=400,setvar:tx.total_arg_length=64000,\
 	setvar:tx.max_num_args=255,setvar:tx.max_file_size=64100,setvar:tx.combined_file_sizes=65535"`
 
+// repeated is the one template that the tests use.
+var repeated = regexp.MustCompile(`\{\{ "(.)" \| repeat (\d+) \}\}`)
+
 // raw builds the bytes of a stage's request, completed as the runner of the
 // rule set's authors does.
 func (in crsInput) raw() ([]byte, error) {
@@ -86,19 +88,23 @@ func (in crsInput) raw() ([]byte, error) {
 		clean := strings.Join(strings.Fields(in.Encoded), "")
 		return base64.StdEncoding.DecodeString(clean)
 	}
-	method, uri, version := in.Method, "/", in.Version
+	method, uri, version := in.Method, "/", "HTTP/1.1"
 	if method == "" {
 		method = "GET"
 	}
 	if in.URI != nil {
 		uri = *in.URI
 	}
-	if version == "" {
-		version = "HTTP/1.1"
+	if in.Version != nil {
+		version = *in.Version
 	}
 	data := ""
 	if in.Data != nil {
-		data = *in.Data
+		data = repeated.ReplaceAllStringFunc(*in.Data, func(s string) string {
+			m := repeated.FindStringSubmatch(s)
+			n, _ := strconv.Atoi(m[2])
+			return strings.Repeat(m[1], n)
+		})
 	}
 	headers := maps.Clone(in.Headers)
 	if headers == nil {
@@ -199,7 +205,7 @@ type crsEdge struct {
 	log    strings.Builder // what the events say before masking
 }
 
-func newCRSEdge(t *testing.T) *crsEdge {
+func newCRSEdge(t *testing.T, mode config.Mode) *crsEdge {
 	t.Helper()
 	e := &crsEdge{}
 	j, err := rulesets.New(rulesets.Options{
@@ -221,20 +227,41 @@ func newCRSEdge(t *testing.T) *crsEdge {
 			fmt.Fprintf(&e.log, "[id \"%d\"] [msg %q] [data %q]\n", m.Rule, m.Message, m.Data)
 		}
 	})
-	site := &config.Site{Name: "crs", Mode: config.Detect, Level: 4, Responses: true}
+	site := &config.Site{Name: "crs", Mode: mode, Level: 4, Responses: true}
 	b, err := j.Prepare(context.Background(), []*config.Site{site})
 	if err != nil {
 		t.Fatal(err)
 	}
 	j.Use(b)
-	inner := j.Handler(http.HandlerFunc(reflect))
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		peer, _ := netip.ParseAddrPort(r.RemoteAddr)
-		x := &exchange.Exchange{Site: site, Start: time.Now(), Client: peer.Addr(), Peer: peer, Target: r.RequestURI, Proto: r.Proto}
-		inner.ServeHTTP(w, r.WithContext(exchange.With(r.Context(), x)))
-	}))
-	t.Cleanup(func() { srv.Close(); j.Close() })
-	e.addr = srv.Listener.Addr().String()
+	upstream := httptest.NewServer(http.HandlerFunc(reflect))
+	t.Cleanup(upstream.Close)
+	u, err := url.Parse(upstream.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	site.Hosts, site.Upstreams = []string{"*"}, []config.Upstream{{URL: u}}
+	srv, err := proxy.New(proxy.Options{
+		Config:     &config.Config{HTTP: []string{"127.0.0.1:0"}, Sites: []*config.Site{site}, Drain: time.Second},
+		Logger:     zerolog.Nop(),
+		Middleware: []func(http.Handler) http.Handler{j.Handler},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := srv.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- srv.Run(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		srv.Close()
+		<-ended
+		j.Close()
+	})
+	plain, _ := srv.Addrs()
+	e.addr = plain[0].String()
 	return e
 }
 
@@ -286,6 +313,9 @@ func (out crsOutput) check(status int, events []*event.Event, log string) error 
 	}
 	if out.Log.NoMatch != "" && regexp.MustCompile(out.Log.NoMatch).MatchString(log) {
 		return fmt.Errorf("log matches %q", out.Log.NoMatch)
+	}
+	if out.ExpectError && status != 0 && status < 400 {
+		return fmt.Errorf("status %d, want none", status)
 	}
 	// Servers differ in how they word a request that they do not understand:
 	// a refused request may be 400 or any other client error.
@@ -356,9 +386,13 @@ func TestCoreRuleSet(t *testing.T) {
 	queue := make(chan job)
 	var wg sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
-		e := newCRSEdge(t)
+		detecting, blocking := newCRSEdge(t, config.Detect), newCRSEdge(t, config.Block)
 		wg.Go(func() {
 			for job := range queue {
+				e := detecting
+				if job.test.onlyRefusal() {
+					e = blocking
+				}
 				err := e.run(job.test)
 				if err != nil {
 					mu.Lock()
@@ -387,6 +421,18 @@ func TestCoreRuleSet(t *testing.T) {
 		}
 	}
 	t.Logf("%d tests, %d passed, %d excepted", len(jobs), len(jobs)-len(failed), len(exceptions))
+}
+
+// onlyRefusal reports whether a test asks for nothing but an answer of 400. An
+// edge that only detects would forward what it could refuse.
+func (test crsTest) onlyRefusal() bool {
+	for _, s := range test.Stages {
+		log := s.Output.Log
+		if s.Output.Status != 400 || len(log.Expect)+len(log.NoExpect) > 0 || log.Match+log.NoMatch != "" {
+			return false
+		}
+	}
+	return true
 }
 
 func (e *crsEdge) run(test crsTest) error {

@@ -49,8 +49,11 @@ type call struct {
 
 func (c *call) serve() {
 	c.host = hostName(c.r.Host)
-	if err := c.readHead(); err != nil && !c.tolerates(err) {
-		return
+	if a := c.readHead(); a != nil {
+		if !c.tolerates(a) {
+			return
+		}
+		c.native = true
 	}
 	e, err := c.j.engine(inbound, profileOf(c.x))
 	if err != nil {
@@ -65,12 +68,9 @@ func (c *call) serve() {
 		if expectsContinue(c.r) && !c.passes(e, true) {
 			return
 		}
-		done, err := c.readBody()
+		goesOn, done := c.readBody()
 		defer done()
-		if err != nil {
-			if !errors.Is(err, errAnswered) {
-				c.unreadable(err)
-			}
+		if !goesOn {
 			return
 		}
 	}
@@ -80,7 +80,7 @@ func (c *call) serve() {
 }
 
 // readHead reads what the head says.
-func (c *call) readHead() (err error) {
+func (c *call) readHead() *reader.Ambiguity {
 	target, proto, fields := c.x.Target, c.x.Proto, c.x.Fields
 	if target == "" {
 		target = c.r.RequestURI
@@ -91,28 +91,28 @@ func (c *call) readHead() (err error) {
 	if len(fields) == 0 {
 		fields = fieldsOf(c.r)
 	}
+	fields = withFraming(fields, c.r)
 	limits := c.x.Site.Limits
-	c.req, err = reader.Head(c.r.Method, target, proto, fields, reader.Limits{Args: limits.Args, Inspect: c.inspectLimit()})
-	return err
+	req, err := reader.Head(c.r.Method, target, proto, fields, reader.Limits{Args: limits.Args, Inspect: c.inspectLimit()})
+	c.req = req
+	var a *reader.Ambiguity
+	if err != nil && !errors.As(err, &a) {
+		a = &reader.Ambiguity{Name: "unreadable", Detail: err.Error(), Status: http.StatusBadRequest}
+	}
+	return a
 }
 
-// tolerates answers a request that could not be read, or arranges for Coraza
-// to read it where the site does not refuse. It reports whether the request
-// goes on.
-func (c *call) tolerates(err error) bool {
-	var a *reader.Ambiguity
-	if !errors.As(err, &a) {
-		c.unreadable(err)
-		return false
-	}
+// tolerates refuses a request with more than one reading, or reports it where
+// the site only detects or is lenient. It reports whether the request goes on,
+// to be read by Coraza's own parsers.
+func (c *call) tolerates(a *reader.Ambiguity) bool {
 	ev := newEvent(c.x, c.req, c.host)
 	ev.Kind, ev.Reason = event.KindProtocol, a.Name
-	if a.Status == http.StatusRequestEntityTooLarge || c.x.Site.Mode == config.Block && !c.x.Site.Compat {
+	if c.x.Site.Mode != config.Detect && !c.x.Site.Compat {
 		c.refuse(ev, a.Status, hasBody(c.r))
 		return false
 	}
 	c.record(ev)
-	c.native = true
 	return true
 }
 
@@ -193,9 +193,6 @@ func (c *call) unreadable(err error) {
 	ev := newEvent(c.x, c.req, c.host)
 	ev.Kind = event.KindProtocol
 	switch {
-	case errors.Is(err, errTooLarge):
-		ev.Reason = "body-too-large"
-		c.refuse(ev, http.StatusRequestEntityTooLarge, true)
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF), c.r.Context().Err() != nil, isTimeout(err):
 		c.answer(exchange.Refusal{Status: http.StatusBadRequest, Close: true})
 	default:

@@ -3,6 +3,7 @@ package rulesets
 import (
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/qorgan/qorgan/event"
 )
@@ -23,8 +24,23 @@ func fieldsOf(r *http.Request) []event.Field {
 			out = append(out, event.Field{Name: name, Value: value})
 		}
 	}
-	for _, te := range r.TransferEncoding {
-		out = append(out, event.Field{Name: "Transfer-Encoding", Value: te})
-	}
 	return out
+}
+
+// withFraming adds the Transfer-Encoding that net/http takes out of the header
+// lines, when they lack it.
+func withFraming(fields []event.Field, r *http.Request) []event.Field {
+	if len(r.TransferEncoding) == 0 {
+		return fields
+	}
+	for _, f := range fields {
+		if strings.EqualFold(f.Name, "Transfer-Encoding") {
+			return fields
+		}
+	}
+	fields = slices.Clone(fields)
+	for _, te := range r.TransferEncoding {
+		fields = append(fields, event.Field{Name: "Transfer-Encoding", Value: te})
+	}
+	return fields
 }
