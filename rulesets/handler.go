@@ -91,7 +91,7 @@ func (c *call) readHead() *reader.Ambiguity {
 	if len(fields) == 0 {
 		fields = fieldsOf(c.r)
 	}
-	fields = withFraming(fields, c.r)
+	fields = asSent(fields, c.r)
 	limits := c.x.Site.Limits
 	req, err := reader.Head(c.r.Method, target, proto, fields, reader.Limits{Args: limits.Args, Inspect: c.inspectLimit()})
 	c.req = req

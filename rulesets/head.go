@@ -27,20 +27,25 @@ func fieldsOf(r *http.Request) []event.Field {
 	return out
 }
 
-// withFraming adds the Transfer-Encoding that net/http takes out of the header
-// lines, when they lack it.
-func withFraming(fields []event.Field, r *http.Request) []event.Field {
-	if len(r.TransferEncoding) == 0 {
+// asSent corrects header lines that were rebuilt from net/http's view: it takes
+// Transfer-Encoding out of them, and tells a missing Host from an empty one only
+// by the version, HTTP/1.1 without the line being refused.
+func asSent(fields []event.Field, r *http.Request) []event.Field {
+	noHost := len(fields) > 0 && fields[0].Name == "Host" && fields[0].Value == "" && !r.ProtoAtLeast(1, 1)
+	noFraming := len(r.TransferEncoding) > 0 && !slices.ContainsFunc(fields, func(f event.Field) bool {
+		return strings.EqualFold(f.Name, "Transfer-Encoding")
+	})
+	if !noHost && !noFraming {
 		return fields
 	}
-	for _, f := range fields {
-		if strings.EqualFold(f.Name, "Transfer-Encoding") {
-			return fields
-		}
-	}
 	fields = slices.Clone(fields)
-	for _, te := range r.TransferEncoding {
-		fields = append(fields, event.Field{Name: "Transfer-Encoding", Value: te})
+	if noHost {
+		fields = fields[1:]
+	}
+	if noFraming {
+		for _, te := range r.TransferEncoding {
+			fields = append(fields, event.Field{Name: "Transfer-Encoding", Value: te})
+		}
 	}
 	return fields
 }

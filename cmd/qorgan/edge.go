@@ -38,7 +38,7 @@ func buildEdge(ctx context.Context, c *config.Config, log zerolog.Logger, regist
 	errs = append(errs, err)
 
 	e.judge, err = rulesets.New(rulesets.Options{
-		Record: func(ev *event.Event) { record(*ev) },
+		Record: record,
 		Log:    log.With().Str("part", "rulesets").Logger(),
 	})
 	if err != nil {
