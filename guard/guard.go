@@ -4,12 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/rs/zerolog"
 
 	"github.com/qorgan/qorgan/event"
+	"github.com/qorgan/qorgan/guard/recognise"
 	"github.com/qorgan/qorgan/guard/witness"
 )
 
@@ -25,11 +27,17 @@ type Options struct {
 
 // Guard is the room. Make one a process, not one a configuration.
 type Guard struct {
-	witness *witness.Witness
+	recognise *recognise.Recogniser
+	witness   *witness.Witness
 }
 
 // New makes a Guard and starts what it needs; Close stops that again.
 func New(o Options) (*Guard, error) {
+	if o.Data != "" {
+		if err := os.MkdirAll(inside(o.Data, ""), 0o700); err != nil {
+			return nil, fmt.Errorf("guard: make data folder: %w", err)
+		}
+	}
 	if len(o.Key) == 0 {
 		key, err := loadKey(o.Data)
 		if err != nil {
@@ -43,6 +51,13 @@ func New(o Options) (*Guard, error) {
 	if o.Record == nil {
 		o.Record = func(event.Event) {}
 	}
+	known, err := recognise.New(recognise.Options{
+		Path:   inside(o.Data, "profiles"),
+		Logger: o.Logger.With().Str("part", "recognise").Logger(),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("guard: %w", err)
+	}
 	w, err := witness.New(witness.Options{
 		Path:     inside(o.Data, "sessions"),
 		Key:      o.Key,
@@ -53,12 +68,18 @@ func New(o Options) (*Guard, error) {
 	if err != nil {
 		return nil, fmt.Errorf("guard: %w", err)
 	}
-	return &Guard{witness: w}, nil
+	return &Guard{recognise: known, witness: w}, nil
 }
 
 // Handler puts the room in front of next.
 func (g *Guard) Handler(next http.Handler) http.Handler {
-	return g.witness.Handler(next)
+	return g.recognise.Handler(g.witness.Handler(next))
+}
+
+// Recognised returns the CMS profile of a site with `profile: auto` and what
+// gave it away; "generic" and nothing before it was recognised.
+func (g *Guard) Recognised(site string) (profile, evidence string) {
+	return g.recognise.Recognised(site)
 }
 
 // Close writes down what must survive, and stops. Requests must have ended.

@@ -1,7 +1,6 @@
 package witness
 
 import (
-	"bytes"
 	"net/http"
 	"strings"
 
@@ -66,28 +65,6 @@ type cms interface {
 	body(g *sighting, raw []byte)
 }
 
-// screen is a page that a CMS shows to some ranks only.
-type screen struct {
-	rank exchange.Rank
-	need []string // all of them stand in the page's first bytes
-	not  []string // none of them does
-}
-
-// shown reports whether page is that screen.
-func (s screen) shown(page []byte) bool {
-	for _, n := range s.need {
-		if !bytes.Contains(page, []byte(n)) {
-			return false
-		}
-	}
-	for _, n := range s.not {
-		if bytes.Contains(page, []byte(n)) {
-			return false
-		}
-	}
-	return true
-}
-
 // sighting is one answer on its way, and whose it is.
 type sighting struct {
 	w        *Witness
@@ -97,13 +74,14 @@ type sighting struct {
 	bears    bool
 	session  Session // what the credential says, with what the book knew
 	known    bool    // the book knew it
-	screens  []screen
 	encoding string
-	header   http.Header
 }
 
-func (g *sighting) head(status int, h http.Header) int { return g.cms.head(g, status, h) }
-func (g *sighting) body(raw []byte)                    { g.cms.body(g, raw) }
+// Head and Body hand the answer to the reader of its CMS.
+func (g *sighting) Head(status int, h http.Header) int { return g.cms.head(g, status, h) }
+
+// Body: see Head.
+func (g *sighting) Body(raw []byte) { g.cms.body(g, raw) }
 
 // honest reports whether the request may teach anything: one that was found
 // to carry an attack may not, whatever it was answered.

@@ -11,6 +11,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/qorgan/qorgan/exchange"
+	"github.com/qorgan/qorgan/guard/peek"
 )
 
 // lateGrace is how long after its expiry a session may still write: WordPress
@@ -102,7 +103,7 @@ func (w *Witness) Handler(next http.Handler) http.Handler {
 			return
 		}
 		c := w.cms[x.Profile]
-		if c == nil {
+		if c == nil || !mayMatter(r) {
 			next.ServeHTTP(rw, r)
 			return
 		}
@@ -117,10 +118,14 @@ func (w *Witness) Handler(next http.Handler) http.Handler {
 			next.ServeHTTP(rw, r)
 			return
 		}
-		a := &answer{ResponseWriter: rw, seen: &sighting{w: w, cms: c, q: q, b: b, bears: bears, session: s, known: known}}
-		next.ServeHTTP(a, r)
-		a.finish()
+		peek.Serve(next, rw, r, &sighting{w: w, cms: c, q: q, b: b, bears: bears, session: s, known: known})
 	})
+}
+
+// mayMatter is the cheap way out for the bulk of all traffic: a visitor without
+// cookies reading a page.
+func mayMatter(r *http.Request) bool {
+	return r.Method != http.MethodGet || r.Header["Cookie"] != nil || r.Header["Authorization"] != nil
 }
 
 // identify looks the bearer's session up and gives the exchange its rank.

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/qorgan/qorgan/exchange"
+	"github.com/qorgan/qorgan/guard/peek"
 )
 
 // lookAtAdmin is how much of an admin page is looked at: the menu, which tells
@@ -112,7 +113,7 @@ func (c wordpress) adminAnswer(g *sighting, status int, h http.Header) int {
 }
 
 func (c wordpress) body(g *sighting, raw []byte) {
-	page := plain(g.encoding, raw, lookAtAdmin)
+	page := peek.Plain(g.encoding, raw, lookAtAdmin)
 	if strings.HasSuffix(g.q.path, "/wp-admin/admin-ajax.php") {
 		c.ajaxBody(g, page)
 		return

@@ -1,4 +1,4 @@
-package witness
+package peek
 
 import (
 	"bytes"
@@ -9,9 +9,9 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// plain undoes an answer's Content-Encoding as far as the bytes at hand reach,
+// Plain undoes an answer's Content-Encoding as far as the bytes at hand reach,
 // to at most limit bytes. An encoding it does not know gives nothing.
-func plain(encoding string, raw []byte, limit int64) []byte {
+func Plain(encoding string, raw []byte, limit int64) []byte {
 	var r io.Reader
 	switch encoding {
 	case "", "identity":

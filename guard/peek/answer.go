@@ -1,16 +1,30 @@
-package witness
+package peek
 
 import (
 	"io"
 	"net/http"
 )
 
-// answer is the ResponseWriter that lets a witness see an answer go by: its
-// head, and where asked for the first bytes of its body. It delays and changes
-// nothing.
+// Observer is told about one answer.
+type Observer interface {
+	// Head is told the final status and the head, once, before they are sent,
+	// and returns how many bytes of the body it wants to see.
+	Head(status int, h http.Header) int
+	// Body is told those bytes, still encoded, or fewer where the body ended
+	// before. It is not called when Head wanted none. The slice is its own.
+	Body(raw []byte)
+}
+
+// Serve lets next answer the request while o looks on.
+func Serve(next http.Handler, w http.ResponseWriter, r *http.Request, o Observer) {
+	a := &answer{ResponseWriter: w, seen: o}
+	next.ServeHTTP(a, r)
+	a.finish()
+}
+
 type answer struct {
 	http.ResponseWriter
-	seen   *sighting
+	seen   Observer
 	status int // 0 until the head was written
 	want   int // bytes of the body still to be looked at; 0 for none
 	head   []byte
@@ -22,7 +36,7 @@ func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 func (a *answer) WriteHeader(status int) {
 	if a.status == 0 && (status >= 200 || status == http.StatusSwitchingProtocols) {
 		a.status = status
-		a.want = a.seen.head(status, a.Header())
+		a.want = a.seen.Head(status, a.Header())
 	}
 	a.ResponseWriter.WriteHeader(status)
 }
@@ -41,7 +55,7 @@ func (a *answer) look(p []byte) {
 	n := min(a.want, len(p))
 	a.head = append(a.head, p[:n]...)
 	if a.want -= n; a.want == 0 {
-		a.seen.body(a.head)
+		a.seen.Body(a.head)
 		a.head = nil
 	}
 }
@@ -70,11 +84,11 @@ func (a *answer) Flush() { _ = a.FlushError() }
 func (a *answer) finish() {
 	if a.status == 0 {
 		a.status = http.StatusOK
-		a.want = a.seen.head(a.status, a.Header())
+		a.want = a.seen.Head(a.status, a.Header())
 	}
 	if a.want > 0 {
 		a.want = 0
-		a.seen.body(a.head)
+		a.seen.Body(a.head)
 		a.head = nil
 	}
 }

@@ -1,0 +1,226 @@
+package recognise
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/rs/zerolog"
+
+	"github.com/qorgan/qorgan/exchange"
+	"github.com/qorgan/qorgan/guard/peek"
+)
+
+const (
+	lookAt    = 16 << 10 // bytes of a page that are looked at
+	sample    = 64       // one answer in so many is looked at once a site is recognised
+	certainty = 12       // points a recognised CMS can have; another must come level with it
+)
+
+// Auto is the profile of a site that did not name its CMS; Unknown is what it
+// has until one is recognised.
+const (
+	Auto    = "auto"
+	Unknown = "generic"
+)
+
+// Options configure a Recogniser.
+type Options struct {
+	Path   string         // the file that survives a restart; empty keeps nothing
+	Logger zerolog.Logger // what was recognised, at info level
+}
+
+// Recogniser knows which CMS each site runs.
+type Recogniser struct {
+	path  string
+	log   zerolog.Logger
+	sites sync.Map // name → *site
+	file  sync.Mutex
+}
+
+// site is what is known about one site.
+type site struct {
+	seen  atomic.Uint64
+	found atomic.Pointer[finding]
+
+	mu     sync.Mutex
+	points map[string]int
+}
+
+type finding struct {
+	Profile  string `json:"profile"`
+	Evidence string `json:"evidence"`
+}
+
+// New returns a Recogniser that remembers what the file at Options.Path holds.
+// A file that cannot be read is reported and replaced: every site is soon
+// recognised again.
+func New(o Options) (*Recogniser, error) {
+	r := &Recogniser{path: o.Path, log: o.Logger}
+	if o.Path == "" {
+		return r, nil
+	}
+	raw, err := os.ReadFile(o.Path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return r, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("load recognised profiles: %w", err)
+	}
+	known := map[string]finding{}
+	if err := json.Unmarshal(raw, &known); err != nil {
+		r.log.Warn().Err(err).Str("file", o.Path).Msg("recognised profiles could not be read; sites are recognised anew")
+		return r, nil
+	}
+	for name, f := range known {
+		s := &site{points: map[string]int{f.Profile: certainty}}
+		s.found.Store(&f)
+		r.sites.Store(name, s)
+	}
+	return r, nil
+}
+
+// Recognised returns the profile of the site by that name and what gave it
+// away; Unknown and nothing before it was recognised.
+func (r *Recogniser) Recognised(name string) (profile, evidence string) {
+	if f := r.site(name).found.Load(); f != nil {
+		return f.Profile, f.Evidence
+	}
+	return Unknown, ""
+}
+
+func (r *Recogniser) site(name string) *site {
+	if s, ok := r.sites.Load(name); ok {
+		return s.(*site)
+	}
+	s, _ := r.sites.LoadOrStore(name, &site{points: map[string]int{}})
+	return s.(*site)
+}
+
+// Handler sets the exchange's Profile where the site leaves it open, and looks
+// at answers as long as there is something to learn.
+func (r *Recogniser) Handler(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		x := exchange.From(req.Context())
+		if x == nil || x.Site.Profile != Auto && x.Site.Profile != "" {
+			next.ServeHTTP(w, req)
+			return
+		}
+		s := r.site(x.Site.Name)
+		f := s.found.Load()
+		x.Profile = Unknown
+		if f != nil {
+			x.Profile = f.Profile
+			if s.seen.Add(1)%sample != 0 {
+				next.ServeHTTP(w, req)
+				return
+			}
+		}
+		peek.Serve(next, w, req, &look{r: r, s: s, x: x})
+	})
+}
+
+// look is one answer being looked at.
+type look struct {
+	r        *Recogniser
+	s        *site
+	x        *exchange.Exchange
+	head     sighting
+	encoding string
+}
+
+// Head reads the head, and asks for the page where that is not sure yet.
+func (l *look) Head(status int, h http.Header) int {
+	if l.x.Event != nil {
+		return 0 // what an attack was answered is no evidence
+	}
+	l.head = readHead(h)
+	if l.head.points < sure && status < 500 && strings.HasPrefix(strings.ToLower(h.Get("Content-Type")), "text/html") {
+		l.encoding = h.Get("Content-Encoding")
+		return lookAt
+	}
+	l.r.note(l.x.Site.Name, l.s, l.head)
+	return 0
+}
+
+// Body reads the page's first bytes.
+func (l *look) Body(raw []byte) {
+	page := readPage(peek.Plain(l.encoding, raw, lookAt))
+	switch {
+	case page.cms == l.head.cms:
+		page.points += l.head.points
+	case page.points <= l.head.points:
+		page = l.head
+	}
+	l.r.note(l.x.Site.Name, l.s, page)
+}
+
+// note counts what an answer said, and changes the site's profile when that is
+// due: at once for a site that has none, and for another only after the new
+// CMS was seen more than the old.
+func (r *Recogniser) note(name string, s *site, g sighting) {
+	if g.points == 0 {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.points[g.cms] = min(s.points[g.cms]+g.points, certainty)
+	for cms := range s.points {
+		if cms != g.cms {
+			s.points[cms] = max(s.points[cms]-1, 0)
+		}
+	}
+	f := s.found.Load()
+	switch {
+	case s.points[g.cms] < sure, f != nil && f.Profile == g.cms:
+		return
+	case f != nil && s.points[g.cms] <= s.points[f.Profile]:
+		return
+	}
+	s.found.Store(&finding{Profile: g.cms, Evidence: g.why})
+	r.log.Info().Str("site", name).Str("profile", g.cms).Str("evidence", g.why).Msg("CMS recognised")
+	if err := r.save(); err != nil {
+		r.log.Error().Err(err).Msg("keep recognised profiles")
+	}
+}
+
+// save writes the file. It is called once in a site's life, when its CMS is
+// recognised, and when that changes.
+func (r *Recogniser) save() (err error) {
+	if r.path == "" {
+		return nil
+	}
+	r.file.Lock()
+	defer r.file.Unlock()
+	known := map[string]finding{}
+	r.sites.Range(func(name, s any) bool {
+		if f := s.(*site).found.Load(); f != nil {
+			known[name.(string)] = *f
+		}
+		return true
+	})
+	raw, err := json.MarshalIndent(known, "", "\t")
+	if err != nil {
+		return fmt.Errorf("encode profiles: %w", err)
+	}
+	f, err := os.CreateTemp(filepath.Dir(r.path), filepath.Base(r.path)+".new-*")
+	if err != nil {
+		return fmt.Errorf("save profiles: %w", err)
+	}
+	_, err = f.Write(raw)
+	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
+		err = os.Rename(f.Name(), r.path)
+	}
+	if err != nil {
+		_ = os.Remove(f.Name())
+		return fmt.Errorf("save profiles: %w", err)
+	}
+	return nil
+}
