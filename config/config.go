@@ -48,6 +48,11 @@ type Console struct {
 	// TLS is off, internal or acme; internal by default. A console that others
 	// can reach must not be off.
 	TLS string `yaml:"tls"`
+	// Keep is how long incidents are kept; 0 is for ever. 90d by default.
+	Keep time.Duration `yaml:"keep"`
+	// Space bounds the incidents' database, in bytes (10GiB): beyond it the
+	// oldest go first. 0 is no bound. 4GiB by default.
+	Space int64 `yaml:"space" unit:"bytes"`
 }
 
 // TLS configures certificates for sites.

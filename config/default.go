@@ -16,7 +16,7 @@ func Default() *Config {
 		Data:    dataFolder(),
 		HTTP:    []string{":8880"},
 		HTTPS:   []string{":8443"},
-		Console: Console{Listen: "127.0.0.1:9443", TLS: "internal"},
+		Console: Console{Listen: "127.0.0.1:9443", TLS: "internal", Keep: 90 * 24 * time.Hour, Space: 4 << 30},
 		TLS:     TLS{Mode: "internal"},
 		Log:     Log{Level: "info", Access: true},
 		Drain:   30 * time.Second,

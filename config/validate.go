@@ -59,6 +59,8 @@ func isOff(listen []string) bool { return len(listen) == 1 && listen[0] == "off"
 func (k checker) process() {
 	if k.Data == "" {
 		k.wrong("data", "data: /var/lib/qorgan", "the folder for state is empty")
+	} else {
+		k.folders()
 	}
 	k.oneOf("tls.mode", k.TLS.Mode, "off", "internal", "acme")
 	k.oneOf("console.tls", k.Console.TLS, "off", "internal", "acme")
@@ -70,6 +72,10 @@ func (k checker) process() {
 		k.wrong("tls.email", "email: admin@example.kz", "%q is not a mail address", e)
 	}
 	k.notNegative("drain", k.Drain)
+	k.notNegative("console.keep", k.Console.Keep)
+	if k.Console.Space < 0 {
+		k.wrong("console.space", "10GiB, or 0 for no bound", "%d is negative", k.Console.Space)
+	}
 }
 
 // oneOf checks that value is one of a few words.

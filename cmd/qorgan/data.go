@@ -8,47 +8,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-
-	"golang.org/x/sys/unix"
-
-	"github.com/qorgan/qorgan/config"
 )
 
 // The files below the data folder that belong to this package.
 func redactKeyFile(data string) string { return filepath.Join(data, "redact.key") }
 func addressesFile(data string) string { return filepath.Join(data, "addresses.json") }
-func certsFolder(data string) string   { return filepath.Join(data, "certs") }
-
-// checkFolders says whether the state folders can be used, without making
-// them.
-func checkFolders(c *config.Config) error {
-	var errs []error
-	for _, folder := range []string{c.Data, certsFolder(c.Data)} {
-		if err := usable(folder); err != nil {
-			errs = append(errs, c.Mistake("data", err.Error(), "a folder that this user may write, or --data DIR"))
-			break // the second is below the first
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// usable reports why folder cannot be written to, or be made.
-func usable(folder string) error {
-	for at := filepath.Clean(folder); ; at = filepath.Dir(at) {
-		info, err := os.Stat(at)
-		switch {
-		case err == nil && !info.IsDir():
-			return fmt.Errorf("%s is a file, not a folder", at)
-		case err == nil:
-			if err := unix.Access(at, unix.W_OK|unix.X_OK); err != nil {
-				return fmt.Errorf("folder %s cannot be written: %w", at, err)
-			}
-			return nil
-		case !errors.Is(err, fs.ErrNotExist) || at == filepath.Dir(at):
-			return fmt.Errorf("folder %s cannot be reached: %w", at, err)
-		}
-	}
-}
 
 // redactKey returns the installation's key for masks, made at the first start.
 func redactKey(data string) ([]byte, error) {

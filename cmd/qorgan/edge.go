@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
@@ -13,84 +14,106 @@ import (
 	"github.com/qorgan/qorgan/certs"
 	"github.com/qorgan/qorgan/config"
 	"github.com/qorgan/qorgan/event"
+	"github.com/qorgan/qorgan/guard"
 	"github.com/qorgan/qorgan/proxy"
 	"github.com/qorgan/qorgan/rulesets"
 )
 
 // edge is all that judges and forwards, built and not yet serving. `check`
-// throws it away; `run` serves it and changes it on a reload.
+// throws it away; `run` serves it and changes it on a reload. reload is called
+// by one goroutine.
 type edge struct {
 	config *config.Config
 	log    zerolog.Logger
 	names  *names
+	guard  *guard.Guard
 	judge  *rulesets.Judge
 	server *proxy.Server
 }
 
-// buildEdge builds everything that serving c needs and binds no address.
-// record takes every event; it must not block.
-func buildEdge(ctx context.Context, c *config.Config, log zerolog.Logger, registry *prometheus.Registry, record func(event.Event)) (*edge, error) {
+// state says where a built edge keeps what must survive it.
+type state struct {
+	guard string // empty keeps nothing
+	certs string
+}
+
+func stateOf(c *config.Config) state { return state{guard: c.Data, certs: c.CertificateFolder()} }
+
+// scratchState reads what is there and writes into scratch only.
+func scratchState(c *config.Config, scratch string) state {
+	if _, err := os.Stat(c.CertificateFolder()); err == nil {
+		return state{certs: c.CertificateFolder()}
+	}
+	return state{certs: scratch}
+}
+
+// buildEdge builds everything that serving c needs and binds no address. Its
+// error joins all that is wrong. record takes every event; it must not block.
+func buildEdge(ctx context.Context, c *config.Config, at state, log zerolog.Logger, registry *prometheus.Registry, record func(event.Event)) (*edge, error) {
 	e := &edge{config: c, log: log, names: new(names)}
 	e.names.use(c.Sites)
-	var errs []error
 
-	certificates, err := buildTLS(c, e.names.serves)
-	errs = append(errs, err)
-
-	e.judge, err = rulesets.New(rulesets.Options{
-		Record: record,
-		Log:    log.With().Str("part", "rulesets").Logger(),
+	certificates, tlsErr := buildTLS(c, at.certs, e.names.serves)
+	guardErr := e.buildGuard(at, record)
+	rulesErr := e.buildRules(ctx, record)
+	if err := errors.Join(tlsErr, guardErr, rulesErr); err != nil {
+		return nil, errors.Join(err, e.close())
+	}
+	var err error
+	e.server, err = proxy.New(proxy.Options{
+		Config: c, Logger: component(log, "proxy"), Registry: registry, Record: record, TLS: certificates,
+		Middleware: []func(http.Handler) http.Handler{e.guard.Handler, e.judge.Handler},
 	})
 	if err != nil {
-		return nil, errors.Join(append(errs, fmt.Errorf("build rules: %w", err))...)
-	}
-	rules, err := e.judge.Prepare(ctx, c.Sites)
-	if err != nil {
-		errs = append(errs, fmt.Errorf("build rules: %w", err))
-	} else {
-		e.judge.Use(rules)
-	}
-
-	if errors.Join(errs...) == nil {
-		e.server, err = proxy.New(proxy.Options{
-			Config: c, Logger: log.With().Str("part", "proxy").Logger(), Registry: registry, Record: record, TLS: certificates,
-			Middleware: []func(http.Handler) http.Handler{e.judge.Handler},
-		})
-		errs = append(errs, err)
-	}
-	if err := errors.Join(errs...); err != nil {
 		return nil, errors.Join(err, e.close())
 	}
 	return e, nil
 }
 
+func component(log zerolog.Logger, name string) zerolog.Logger {
+	return log.With().Str("part", name).Logger()
+}
+
 // buildTLS returns the source of certificates for sites, nil without TLS.
-func buildTLS(c *config.Config, serves func(string) bool) (*tls.Config, error) {
+func buildTLS(c *config.Config, folder string, serves func(string) bool) (*tls.Config, error) {
 	switch c.TLS.Mode {
 	case "off":
 		return nil, nil
 	case "acme":
 		return nil, c.Mistake("tls.mode", "this build obtains no certificates of a public authority", "internal or off")
 	}
-	local, err := certs.NewLocal(certsFolder(c.Data), serves)
+	local, err := certs.NewLocal(folder, serves)
 	if err != nil {
 		return nil, fmt.Errorf("build certificates: %w", err)
 	}
 	return certs.ServerConfig(local.Certificate), nil
 }
 
+func (e *edge) buildGuard(at state, record func(event.Event)) (err error) {
+	e.guard, err = guard.New(guard.Options{Data: at.guard, Logger: component(e.log, "guard"), Record: record})
+	return err
+}
+
+func (e *edge) buildRules(ctx context.Context, record func(event.Event)) (err error) {
+	e.judge, err = rulesets.New(rulesets.Options{
+		Record: record,
+		Log:    component(e.log, "rulesets"),
+	})
+	if err != nil {
+		return fmt.Errorf("build rules: %w", err)
+	}
+	rules, err := e.judge.Prepare(ctx, e.config.Sites)
+	if err != nil {
+		return fmt.Errorf("build rules: %w", err)
+	}
+	e.judge.Use(rules)
+	return nil
+}
+
 // reload puts c into force, or returns an error and leaves everything as it
 // was. What only a start can change keeps its old value and is named in the
 // log.
 func (e *edge) reload(ctx context.Context, c *config.Config) error {
-	for _, fixed := range []struct{ key, was, is string }{
-		{"data", e.config.Data, c.Data}, {"admin", e.config.Admin, c.Admin}, {"tls.mode", e.config.TLS.Mode, c.TLS.Mode},
-		{"console.listen", e.config.Console.Listen, c.Console.Listen}, {"console.tls", e.config.Console.TLS, c.Console.TLS},
-	} {
-		if fixed.was != fixed.is {
-			e.log.Warn().Str("key", fixed.key).Str("now", fixed.was).Str("then", fixed.is).Msg("a restart is needed for this change")
-		}
-	}
 	rules, err := e.judge.Prepare(ctx, c.Sites)
 	if err != nil {
 		return fmt.Errorf("build rules: %w", err)
@@ -100,11 +123,26 @@ func (e *edge) reload(ctx context.Context, c *config.Config) error {
 	}
 	e.judge.Use(rules)
 	e.names.use(c.Sites)
+	for _, fixed := range []struct{ key, was, is string }{
+		{"data", e.config.Data, c.Data}, {"admin", e.config.Admin, c.Admin}, {"tls.mode", e.config.TLS.Mode, c.TLS.Mode},
+		{"console.listen", e.config.Console.Listen, c.Console.Listen}, {"console.tls", e.config.Console.TLS, c.Console.TLS},
+	} {
+		if fixed.was != fixed.is {
+			e.log.Warn().Str("key", fixed.key).Str("in_force", fixed.was).Str("written", fixed.is).Msg("this change needs a restart")
+		}
+	}
 	e.config = c
 	return nil
 }
 
-// close stops what a built edge started.
+// close stops what a built edge started. Requests must have ended.
 func (e *edge) close() error {
-	return e.judge.Close()
+	var errs []error
+	if e.judge != nil {
+		errs = append(errs, e.judge.Close())
+	}
+	if e.guard != nil {
+		errs = append(errs, e.guard.Close())
+	}
+	return errors.Join(errs...)
 }

@@ -9,6 +9,9 @@ import (
 // commands is what `qorgan --help` lists.
 type commands struct {
 	Run     runCmd     `cmd:"" help:"Stand in front of one site or many."`
+	Check   checkCmd   `cmd:"" help:"Build everything a start would build, and say every mistake."`
+	Events  eventsCmd  `cmd:"" help:"Print what was recorded."`
+	Health  healthCmd  `cmd:"" help:"Ask a running edge whether it takes requests."`
 	Version versionCmd `cmd:"" help:"Say which build this is."`
 }
 

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"strings"
 	"time"
@@ -10,7 +12,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/qorgan/qorgan/config"
-	"github.com/qorgan/qorgan/event"
 )
 
 type runCmd struct {
@@ -30,7 +31,7 @@ type siteFlags struct {
 	Profile string   `placeholder:"NAME" help:"CMS behind the site: ${profiles}. auto by default."`
 	Admin   string   `placeholder:"ADDR" help:"Listener for metrics and health. Off by default."`
 	Console string   `placeholder:"ADDR|off" help:"Listener of the console in this process. ${console} by default."`
-	Data    string   `placeholder:"DIR" help:"Folder for state; the addresses really opened are in DIR/addresses.json. ${data} by default here."`
+	Data    string   `placeholder:"DIR" type:"path" help:"Folder for state; the addresses really opened are in DIR/addresses.json. ${data} by default here."`
 }
 
 // load returns the configuration, or every mistake in it.
@@ -56,75 +57,64 @@ func (r runCmd) Run(p *process) error {
 	if err != nil {
 		return err
 	}
-	if err := checkFolders(c); err != nil {
-		return err
-	}
 	return serve(p, c, r.Config, r.load)
 }
 
 // serve is the edge's life: built, started, reloaded, stopped. load rereads the
-// configuration, whose file may be empty.
-func serve(p *process, c *config.Config, file string, load func() (*config.Config, error)) error {
+// configuration; file is empty when there is nothing to reread.
+func serve(p *process, c *config.Config, file string, load func() (*config.Config, error)) (err error) {
 	soft, hard, release := signals()
 	defer release()
 	log := p.logger(c.Log)
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
 		return fmt.Errorf("make data folder: %w", err)
 	}
-	key, err := redactKey(c.Data)
+	registry := prometheus.NewRegistry()
+	records, err := openRecords(soft, c.Data, registry, log)
 	if err != nil {
 		return err
 	}
-	mask := event.NewRedactor(key)
-
-	e, err := buildEdge(soft, c, log, prometheus.NewRegistry(), func(ev event.Event) {
-		log.Info().Interface("event", redacted(mask, ev)).Msg("incident")
-	})
+	defer func() { err = errors.Join(err, records.close()) }()
+	e, err := buildEdge(soft, c, stateOf(c), log, registry, records.record)
 	if err != nil {
 		return err
 	}
-	if err := e.server.Listen(); err != nil {
-		return errors.Join(err, e.close())
-	}
-	opened := addresses{}
-	plain, encrypted := e.server.Addrs()
-	for _, a := range plain {
-		opened.HTTP = append(opened.HTTP, a.String())
-	}
-	for _, a := range encrypted {
-		opened.HTTPS = append(opened.HTTPS, a.String())
-	}
+	defer func() { err = errors.Join(err, e.close()) }()
 
-	life := &lifecycle{log: log, patience: func() time.Duration { return e.config.Drain + cutTime }}
+	life := &lifecycle{log: log, patience: func() time.Duration { return c.Drain + cutTime }}
+	life.add("retention", func(ctx context.Context) error { return records.keep(ctx, c.Console.Keep, c.Console.Space) }, nil)
+	var opened addresses
 	if c.Admin != "" {
 		admin, err := listenPlain(c.Admin, e.server.AdminHandler())
 		if err != nil {
-			return errors.Join(fmt.Errorf("open admin listener: %w", err), e.close())
+			return fmt.Errorf("open admin listener: %w", err)
 		}
+		defer admin.cut()
 		opened.Admin = admin.address()
 		life.add("admin", admin.run, admin.cut)
 	}
+	if err := e.server.Listen(); err != nil {
+		return err
+	}
+	plain, encrypted := e.server.Addrs()
+	opened.HTTP, opened.HTTPS = texts(plain), texts(encrypted)
 	life.add("edge", e.server.Run, e.server.Close)
 	w := &watcher{file: file, load: load, apply: e.reload, log: log}
 	life.add("reload", w.run, nil)
 
 	if err := opened.write(c.Data); err != nil {
-		return errors.Join(err, e.close())
+		return err
 	}
 	defer os.Remove(addressesFile(c.Data))
 	log.Info().Strs("http", opened.HTTP).Strs("https", opened.HTTPS).Str("admin", opened.Admin).Str("console", opened.Console).
 		Str("version", version()).Int("sites", len(c.Sites)).Msg("serving")
-	err = life.run(soft, hard)
-	return errors.Join(err, e.close())
+	return life.run(soft, hard)
 }
 
-// redacted returns ev with its secrets masked.
-func redacted(mask *event.Redactor, ev event.Event) event.Event {
-	ev.Request = mask.Request(ev.Request)
-	matches := make([]event.Match, len(ev.Matches))
-	for i, m := range ev.Matches {
-		matches[i] = mask.Match(m)
+func texts(as []net.Addr) []string {
+	var list []string
+	for _, a := range as {
+		list = append(list, a.String())
 	}
-	ev.Matches = matches
-	return ev
+	return list
 }

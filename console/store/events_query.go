@@ -39,6 +39,10 @@ type Query struct {
 // place. It may stand in an address.
 type Cursor string
 
+// Beginning is the place before the first event: Query.After it reads
+// everything, the oldest first.
+const Beginning Cursor = "0"
+
 // Page is a piece of a list, newest first.
 type Page struct {
 	Events []event.Event

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+
+	"github.com/qorgan/qorgan/console/store"
+	"github.com/qorgan/qorgan/event"
+	"github.com/qorgan/qorgan/report"
+)
+
+// records takes the edge's events: secrets masked on the request's goroutine,
+// then through a bounded queue into the store of the data folder.
+type records struct {
+	db    *store.DB
+	queue *report.Queue
+	mask  *event.Redactor
+	log   zerolog.Logger
+}
+
+// flushTime is what a stop may spend on storing what is queued.
+const flushTime = 10 * time.Second
+
+// openRecords opens the store below data, making it when there is none.
+func openRecords(ctx context.Context, data string, registry *prometheus.Registry, log zerolog.Logger) (*records, error) {
+	key, err := redactKey(data)
+	if err != nil {
+		return nil, err
+	}
+	db, err := store.Open(ctx, filepath.Join(data, store.File))
+	if err != nil {
+		return nil, err
+	}
+	queue, err := report.New(report.Options{Sink: db.Insert, Lost: db.InsertLoss, Logger: log.With().Str("part", "report").Logger()})
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	r := &records{db: db, queue: queue, mask: event.NewRedactor(key), log: log}
+	r.measure(registry)
+	return r, nil
+}
+
+// measure shows the queue's figures.
+func (r *records) measure(registry *prometheus.Registry) {
+	for name, m := range map[string]struct {
+		help  string
+		value func(report.Stats) float64
+	}{
+		"qorgan_events_recorded_total": {"Refusals and detections.", func(s report.Stats) float64 { return float64(s.Recorded) }},
+		"qorgan_events_stored_total":   {"Events in the store.", func(s report.Stats) float64 { return float64(s.Stored) }},
+		"qorgan_events_dropped_total":  {"Events lost because the queue was full.", func(s report.Stats) float64 { return float64(s.Dropped) }},
+	} {
+		registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: m.help},
+			func() float64 { return m.value(r.queue.Stats()) }))
+	}
+	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "qorgan_events_queued", Help: "Events waiting to be stored."},
+		func() float64 { return float64(r.queue.Stats().Queued) }))
+}
+
+// record takes one event. It never blocks and is safe for concurrent use.
+func (r *records) record(ev event.Event) {
+	ev.Request = r.mask.Request(ev.Request)
+	matches := make([]event.Match, len(ev.Matches))
+	for i, m := range ev.Matches {
+		matches[i] = r.mask.Match(m)
+	}
+	ev.Matches = matches
+	r.queue.Record(ev)
+}
+
+// keep deletes what is too old or too much, once an hour, until ctx is done.
+func (r *records) keep(ctx context.Context, age time.Duration, space int64) error {
+	tick := time.NewTicker(time.Hour)
+	defer tick.Stop()
+	for {
+		var before time.Time
+		if age > 0 {
+			before = time.Now().Add(-age)
+		}
+		n, err := r.db.Trim(ctx, before, space)
+		if err != nil && ctx.Err() == nil {
+			r.log.Error().Err(err).Msg("old incidents not deleted")
+		}
+		if n > 0 {
+			r.log.Info().Int64("incidents", n).Msg("old incidents deleted")
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// close stores what is queued and closes the store.
+func (r *records) close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), flushTime)
+	defer cancel()
+	err := errors.Join(r.queue.Close(ctx), r.db.Close())
+	if err != nil {
+		return fmt.Errorf("close store: %w", err)
+	}
+	return nil
+}
