@@ -1,8 +1,12 @@
 package rulesets
 
 import (
+	"fmt"
 	"io/fs"
+	"maps"
 	"path"
+	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/qorgan/qorgan/rulesets/language"
@@ -59,13 +63,13 @@ func (r ruleFS) ReadFile(name string) ([]byte, error) {
 		if !ok {
 			return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
 		}
-		return []byte(text), nil
+		return padNegations([]byte(text)), nil
 	}
 	file, err := fs.ReadFile(r.crs, path.Clean(name))
 	if err != nil {
 		return nil, err
 	}
-	return language.Rewrite(file), nil
+	return padNegations(language.Rewrite(file)), nil
 }
 
 func fromAt(name string) string {
@@ -99,4 +103,30 @@ func crsFiles(crs fs.FS) (first string, requests, responses []string, err error)
 		return "", nil, nil, &fs.PathError{Op: "read rule set", Path: crsDir, Err: fs.ErrNotExist}
 	}
 	return first, requests, responses, nil
+}
+
+var (
+	ruleVariables = regexp.MustCompile(`(?mi)^[ \t]*SecRule[ \t]+"?[^"\s]+`)
+	negatedKey    = regexp.MustCompile(`!([A-Za-z_]+):`)
+)
+
+// padNegations brings the number of keys that a rule takes out of a variable to
+// a power of two, with keys that no request has. Coraza appends a transaction's
+// exclusions to the rule's own list: with room left at that list's end, which
+// Go's growth by doubling leaves for every other length, transactions would
+// write into each other's.
+func padNegations(text []byte) []byte {
+	return ruleVariables.ReplaceAllFunc(text, func(head []byte) []byte {
+		head = slices.Clip(head)
+		count := map[string]int{}
+		for _, m := range negatedKey.FindAllSubmatch(head, -1) {
+			count[string(m[1])]++
+		}
+		for _, name := range slices.Sorted(maps.Keys(count)) {
+			for n := count[name]; n&(n-1) != 0; n++ {
+				head = fmt.Appendf(head, "|!%s:qorgan-no-such-key", name)
+			}
+		}
+		return head
+	})
 }

@@ -58,7 +58,7 @@ func (sh shape) match(path string) bool {
 		last := i == len(sh.segments)-1
 		switch {
 		case !more:
-			return last // an open shape needs the slash before what it leaves open
+			return last && !sh.open // an open shape needs the slash before what it leaves open
 		case last && !sh.open:
 			return false
 		}
