@@ -1,15 +1,7 @@
 package main
 
 import (
-	"context"
-	"errors"
-	"fmt"
-	"net"
-	"os"
 	"strings"
-	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/qorgan/qorgan/config"
 )
@@ -57,64 +49,5 @@ func (r runCmd) Run(p *process) error {
 	if err != nil {
 		return err
 	}
-	return serve(p, c, r.Config, r.load)
-}
-
-// serve is the edge's life: built, started, reloaded, stopped. load rereads the
-// configuration; file is empty when there is nothing to reread.
-func serve(p *process, c *config.Config, file string, load func() (*config.Config, error)) (err error) {
-	soft, hard, release := signals()
-	defer release()
-	log := p.logger(c.Log)
-	if err := os.MkdirAll(c.Data, 0o700); err != nil {
-		return fmt.Errorf("make data folder: %w", err)
-	}
-	registry := prometheus.NewRegistry()
-	records, err := openRecords(soft, c.Data, registry, log)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, records.close()) }()
-	e, err := buildEdge(soft, c, stateOf(c), log, registry, records.record)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, e.close()) }()
-
-	life := &lifecycle{log: log, patience: func() time.Duration { return c.Drain + cutTime }}
-	life.add("retention", func(ctx context.Context) error { return records.keep(ctx, c.Console.Keep, c.Console.Space) }, nil)
-	var opened addresses
-	if c.Admin != "" {
-		admin, err := listenPlain(c.Admin, e.server.AdminHandler())
-		if err != nil {
-			return fmt.Errorf("open admin listener: %w", err)
-		}
-		defer admin.cut()
-		opened.Admin = admin.address()
-		life.add("admin", admin.run, admin.cut)
-	}
-	if err := e.server.Listen(); err != nil {
-		return err
-	}
-	plain, encrypted := e.server.Addrs()
-	opened.HTTP, opened.HTTPS = texts(plain), texts(encrypted)
-	life.add("edge", e.server.Run, e.server.Close)
-	w := &watcher{file: file, load: load, apply: e.reload, log: log}
-	life.add("reload", w.run, nil)
-
-	if err := opened.write(c.Data); err != nil {
-		return err
-	}
-	defer os.Remove(addressesFile(c.Data))
-	log.Info().Strs("http", opened.HTTP).Strs("https", opened.HTTPS).Str("admin", opened.Admin).Str("console", opened.Console).
-		Str("version", version()).Int("sites", len(c.Sites)).Msg("serving")
-	return life.run(soft, hard)
-}
-
-func texts(as []net.Addr) []string {
-	var list []string
-	for _, a := range as {
-		list = append(list, a.String())
-	}
-	return list
+	return (&service{process: p, config: c, file: r.Config, load: r.load}).run()
 }

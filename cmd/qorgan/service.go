@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/qorgan/qorgan/config"
+)
+
+// service is the edge and its console in one process: built, started,
+// reloaded, stopped.
+type service struct {
+	*process
+	config *config.Config
+	file   string                          // empty when there is nothing to reread
+	load   func() (*config.Config, error)  // rereads the configuration
+	behind *httpPart                       // a site of the process's own behind the edge; may be nil
+	ready  func(addresses, *records) error // told once everything listens; may be nil
+}
+
+// run serves until a signal stops it.
+func (s *service) run() (err error) {
+	soft, hard, release := signals()
+	defer release()
+	c, log := s.config, s.logger(s.config.Log)
+	if err := os.MkdirAll(c.Data, 0o700); err != nil {
+		return fmt.Errorf("make data folder: %w", err)
+	}
+	registry := prometheus.NewRegistry()
+	records, err := openRecords(soft, c.Data, registry, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, records.close()) }()
+	e, err := buildEdge(soft, c, stateOf(c), log, registry, records.record)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, e.close()) }()
+
+	life := &lifecycle{log: log, patience: func() time.Duration { return c.Drain + cutTime }}
+	life.add("retention", func(ctx context.Context) error { return records.keep(ctx, c.Console.Keep, c.Console.Space) }, nil)
+	if s.behind != nil {
+		life.add("sample site", s.behind.run, s.behind.cut)
+	}
+	var opened addresses
+	if c.Admin != "" {
+		admin, err := listenPlain(c.Admin, e.server.AdminHandler())
+		if err != nil {
+			return fmt.Errorf("open admin listener: %w", err)
+		}
+		defer admin.cut()
+		opened.Admin = admin.address()
+		life.add("admin", admin.run, admin.cut)
+	}
+	if err := e.server.Listen(); err != nil {
+		return err
+	}
+	plain, encrypted := e.server.Addrs()
+	opened.HTTP, opened.HTTPS = texts(plain), texts(encrypted)
+	life.add("edge", e.server.Run, e.server.Close)
+	life.add("reload", (&watcher{file: s.file, load: s.load, apply: e.reload, log: log}).run, nil)
+
+	if err := opened.write(c.Data); err != nil {
+		return err
+	}
+	defer os.Remove(addressesFile(c.Data))
+	log.Info().Strs("http", opened.HTTP).Strs("https", opened.HTTPS).Str("admin", opened.Admin).Str("console", opened.Console).
+		Str("version", version()).Int("sites", len(c.Sites)).Msg("serving")
+	if s.ready != nil {
+		if err := s.ready(opened, records); err != nil {
+			return err
+		}
+	}
+	return life.run(soft, hard)
+}
+
+func texts(as []net.Addr) []string {
+	var list []string
+	for _, a := range as {
+		list = append(list, a.String())
+	}
+	return list
+}
