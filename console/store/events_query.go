@@ -261,3 +261,9 @@ func words(text string) string {
 	}
 	return strings.Join(fields, " ")
 }
+
+// Valid reports whether c is empty or has the form of a cursor.
+func (c Cursor) Valid() bool {
+	_, err := c.key()
+	return c == "" || err == nil
+}

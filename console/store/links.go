@@ -45,12 +45,16 @@ func (db *DB) UseLink(ctx context.Context, token []byte, now time.Time) (Person,
 	return p, nil
 }
 
-// Link reports whether a link is still good at now, without spending it.
-func (db *DB) Link(ctx context.Context, token []byte, now time.Time) (bool, error) {
-	var n int
-	err := db.read.QueryRowContext(ctx, `SELECT count(*) FROM links WHERE token = ? AND expires > ?`, token, now.Unix()).Scan(&n)
+// Link returns whom a link would sign in at now, without spending it, or
+// ErrNotFound.
+func (db *DB) Link(ctx context.Context, token []byte, now time.Time) (Person, error) {
+	var p Person
+	var created int64
+	err := db.read.QueryRowContext(ctx, `SELECT `+personColumns+` FROM links l JOIN people p ON p.id = l.person
+		WHERE l.token = ? AND l.expires > ?`, token, now.Unix()).Scan(p.fields(&created)...)
 	if err != nil {
-		return false, fmt.Errorf("link: %w", err)
+		return Person{}, fmt.Errorf("link: %w", missing(err))
 	}
-	return n > 0, nil
+	p.Created = time.Unix(created, 0).UTC()
+	return p, nil
 }

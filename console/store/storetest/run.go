@@ -460,6 +460,12 @@ func linksAreSpentOnce(t *testing.T, db *store.DB) {
 			t.Errorf("UseLink(%s, %s) = %v; want ErrNotFound", token, now, err)
 		}
 	}
+	if who, err := db.Link(ctx, []byte("second"), start); err != nil || who.ID != p.ID {
+		t.Errorf("Link = %+v, %v", who, err)
+	}
+	if _, err := db.Link(ctx, []byte("second"), start.Add(time.Hour)); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("Link, expired = %v", err)
+	}
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	spent := 0

@@ -1,0 +1,209 @@
+package console
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/qorgan/qorgan/config"
+	"github.com/qorgan/qorgan/console/store"
+	"github.com/qorgan/qorgan/report"
+)
+
+// Options configures a console.
+type Options struct {
+	Store  *store.DB   // open for writing; stays the caller's. Required.
+	Listen string      // host:port; port 0 takes any free one
+	TLS    *tls.Config // nil serves plain HTTP: right on loopback, or behind a proxy that speaks TLS
+
+	// BaseURL is the console's address as people reach it, without a path:
+	// "https://console.example.kz". When empty it is made from Listen. An
+	// https address makes cookies Secure even when TLS is nil.
+	BaseURL string
+
+	Logger zerolog.Logger
+
+	// Sites returns the sites that this process protects. Optional: without
+	// it the console knows sites by their events alone.
+	Sites func() []*config.Site
+
+	// Queue returns the figures of the queue that feeds the store. Optional.
+	Queue func() report.Stats
+
+	Location *time.Location // in which times are shown; time.Local by default
+	Keep     time.Duration  // how long events are kept; 90 days by default
+	MaxBytes int64          // most the store may take; 4 GiB by default
+}
+
+// Server is a console. The zero value is not usable.
+type Server struct {
+	options  Options
+	db       *store.DB
+	log      zerolog.Logger
+	secure   bool // people reach it by https
+	pages    pages
+	words    *words
+	assets   assets
+	handler  http.Handler
+	hashes   *hasher
+	throttle *throttle
+	now      func() time.Time
+
+	mu       sync.Mutex
+	listener net.Listener
+}
+
+// New returns a console that does not listen yet.
+func New(o Options) (*Server, error) {
+	if o.Store == nil {
+		return nil, errors.New("console: no store")
+	}
+	if o.Location == nil {
+		o.Location = time.Local
+	}
+	if o.Keep == 0 {
+		o.Keep = 90 * 24 * time.Hour
+	}
+	if o.MaxBytes == 0 {
+		o.MaxBytes = 4 << 30
+	}
+	o.BaseURL = strings.TrimRight(o.BaseURL, "/")
+	s := &Server{
+		options:  o,
+		db:       o.Store,
+		log:      o.Logger.With().Str("part", "console").Logger(),
+		secure:   o.TLS != nil || strings.HasPrefix(o.BaseURL, "https://"),
+		hashes:   newHasher(2),
+		throttle: newThrottle(),
+		now:      time.Now,
+	}
+	var err error
+	if s.words, err = loadWords(); err != nil {
+		return nil, fmt.Errorf("console: %w", err)
+	}
+	if s.assets, err = loadAssets(); err != nil {
+		return nil, fmt.Errorf("console: %w", err)
+	}
+	if s.pages, err = loadPages(); err != nil {
+		return nil, fmt.Errorf("console: %w", err)
+	}
+	s.handler = s.routes()
+	return s, nil
+}
+
+// Handler returns the console as a handler; it must be mounted at the root of
+// its host.
+func (s *Server) Handler() http.Handler { return s.handler }
+
+// Start opens the listener, so that URL is known and a port in use is an
+// error now. Run does it when the caller has not.
+func (s *Server) Start(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.listener != nil {
+		return nil
+	}
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", s.options.Listen)
+	if err != nil {
+		return fmt.Errorf("console: %w", err)
+	}
+	s.listener = l
+	return nil
+}
+
+// URL returns the console's address, without a trailing slash.
+func (s *Server) URL() string {
+	if s.options.BaseURL != "" {
+		return s.options.BaseURL
+	}
+	addr := s.options.Listen
+	s.mu.Lock()
+	if s.listener != nil {
+		addr = s.listener.Addr().String()
+	}
+	s.mu.Unlock()
+	if host, port, err := net.SplitHostPort(addr); err == nil {
+		if ip := net.ParseIP(host); host == "" || ip != nil && (ip.IsUnspecified() || ip.IsLoopback()) {
+			addr = net.JoinHostPort("localhost", port)
+		}
+	}
+	if s.secure {
+		return "https://" + addr
+	}
+	return "http://" + addr
+}
+
+// Run serves until ctx ends, then lets requests under way finish for up to
+// ten seconds. It returns nil when ctx ended it.
+func (s *Server) Run(ctx context.Context) error {
+	if err := s.Start(ctx); err != nil {
+		return err
+	}
+	server := &http.Server{
+		Handler:           s.handler,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		WriteTimeout:      2 * time.Minute, // an export
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    32 << 10,
+		ErrorLog:          quiet(s.log),
+	}
+	listener := s.listener
+	if s.options.TLS != nil {
+		c := s.options.TLS.Clone()
+		if len(c.NextProtos) == 0 {
+			c.NextProtos = []string{"h2", "http/1.1"}
+		}
+		server.TLSConfig = c
+		listener = tls.NewListener(listener, c)
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			return fmt.Errorf("console: %w", err)
+		}
+		return nil
+	})
+	group.Go(func() error {
+		<-ctx.Done()
+		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+		defer cancel()
+		if err := server.Shutdown(stop); err != nil {
+			return errors.Join(fmt.Errorf("console: stop: %w", err), server.Close())
+		}
+		return nil
+	})
+	s.startJobs(ctx, group)
+	return group.Wait()
+}
+
+// SignInLink makes a link that signs name in once, within an hour, and lets
+// that person choose a password when there is none yet. It makes the person
+// when there is no such person; earlier links of that person stop working.
+func (s *Server) SignInLink(ctx context.Context, name string) (string, error) {
+	person, err := s.db.EnsurePerson(ctx, name)
+	if err != nil {
+		return "", fmt.Errorf("sign-in link: %w", err)
+	}
+	secret, token := newToken()
+	if err := s.db.InsertLink(ctx, token, person.ID, s.now().Add(linkLife)); err != nil {
+		return "", fmt.Errorf("sign-in link: %w", err)
+	}
+	return s.URL() + "/link/" + secret, nil
+}
+
+// HasPeople reports whether anybody has chosen a password yet.
+func (s *Server) HasPeople(ctx context.Context) (bool, error) {
+	n, err := s.db.People(ctx)
+	return n > 0, err
+}
