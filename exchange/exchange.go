@@ -68,6 +68,12 @@ type Exchange struct {
 	Rank    Rank   // set by guard
 	Session string // keyed hash of the witnessed session, empty without one
 
+	// Vouch returns the rank witnessed for a user name and password that a
+	// room found in the request's body, as XML-RPC carries them, and raises
+	// Rank and Session to it. Set by guard; nil where bodies carry none. It may
+	// ask the CMS, and so take as long as an answer of the CMS.
+	Vouch func(user, password string) Rank
+
 	Judge    time.Duration // spent judging, summed over rooms
 	Upstream time.Duration // until the upstream's head
 	Score    int           // inbound anomaly score

@@ -10,6 +10,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/qorgan/qorgan/config"
 	"github.com/qorgan/qorgan/event"
 	"github.com/qorgan/qorgan/guard/recognise"
 	"github.com/qorgan/qorgan/guard/witness"
@@ -23,6 +24,10 @@ type Options struct {
 	Logger   zerolog.Logger    // decisions at info, what was learned at debug
 	Record   func(event.Event) // told every refusal and detection; must not block; may be nil
 	Now      func() time.Time  // the clock; time.Now when nil
+
+	// Upstream is the way to a site's CMS for the few questions of the witness;
+	// nil opens connections of the guard's own.
+	Upstream func(*config.Site) http.RoundTripper
 }
 
 // Guard is the room. Make one a process, not one a configuration.
@@ -64,6 +69,7 @@ func New(o Options) (*Guard, error) {
 		Sessions: o.Sessions,
 		Logger:   o.Logger.With().Str("part", "witness").Logger(),
 		Now:      o.Now,
+		Upstream: o.Upstream,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("guard: %w", err)

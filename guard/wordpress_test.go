@@ -43,7 +43,7 @@ func newRealEdge(t *testing.T) *realEdge {
 		p.SetURL(u)
 		p.Out.Host = p.In.Host
 	}}
-	site := &config.Site{Name: "real", Profile: "auto", Mode: config.Block, Threshold: config.Threshold{Inbound: 5}}
+	site := &config.Site{Name: "real", Profile: "auto", Mode: config.Block, Upstreams: []config.Upstream{{URL: u}}, Threshold: config.Threshold{Inbound: 5}}
 	h := g.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		e.x = exchange.From(r.Context())
 		proxy.ServeHTTP(w, r)
@@ -110,6 +110,36 @@ func password(name, otherwise string) string {
 	return otherwise
 }
 
+// nonceBehindTheEdge fetches a form token without the edge seeing it.
+func (p *person) nonceBehindTheEdge() string {
+	own, _ := url.Parse(p.e.URL + "/wp-admin/")
+	r, err := http.NewRequest("GET", os.Getenv("QORGAN_WORDPRESS")+"/wp-admin/admin-ajax.php?action=rest-nonce", nil)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	r.Host = own.Host
+	for _, c := range p.c.Jar.Cookies(own) {
+		r.AddCookie(c)
+	}
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	raw, _ := io.ReadAll(res.Body)
+	_ = res.Body.Close()
+	return string(raw)
+}
+
+// vouch asks as the rule set does when it finds a password in an XML-RPC call.
+func vouch(e *realEdge, user, password string) (rank exchange.Rank) {
+	x := &exchange.Exchange{Site: e.x.Site, Profile: "wordpress", Target: "/xmlrpc.php", Client: loopback}
+	r := httptest.NewRequest("POST", e.URL+"/xmlrpc.php", nil)
+	e.g.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		rank = exchange.From(r.Context()).Vouch(user, password)
+	})).ServeHTTP(httptest.NewRecorder(), r.WithContext(exchange.With(r.Context(), x)))
+	return rank
+}
+
 func TestRealWordPress(t *testing.T) {
 	e := newRealEdge(t)
 	admin, editor, reader := e.person(t), e.person(t), e.person(t)
@@ -148,6 +178,27 @@ func TestRealWordPress(t *testing.T) {
 		if got, _, _ := editor.do("POST", "/wp-json/wp/v2/posts", "title=t&status=draft", "X-WP-Nonce", tc.nonce); got != tc.want {
 			t.Errorf("REST write %d: rank %q, want %q", i, got, tc.want)
 		}
+	}
+	plain := e.person(t)
+	plain.login("editor", password("WP_EDITOR_PASSWORD", "Ed1tor-Passw0rd-X9"))
+	if got, _, _ := plain.do("POST", "/wp-admin/admin-ajax.php", "action=heartbeat"); got != exchange.Author {
+		t.Errorf("first write of a session: rank %q", got)
+	}
+	nonce = plain.nonceBehindTheEdge()
+	if got, _, _ := plain.do("POST", "/wp-json/wp/v2/posts", "title=t&status=draft", "X-WP-Nonce", nonce); got != exchange.Author {
+		t.Errorf("first use of a form token: rank %q", got)
+	}
+	if got := vouch(e, "admin", password("WP_ADMIN_PASSWORD", "Adm1n-Passw0rd-X9")); got != exchange.Admin {
+		t.Errorf("XML-RPC: an administrator's password gives %q", got)
+	}
+	if got := vouch(e, "editor", password("WP_EDITOR_PASSWORD", "Ed1tor-Passw0rd-X9")); got != exchange.Author {
+		t.Errorf("XML-RPC: an editor's password gives %q", got)
+	}
+	if got := vouch(e, "reader", password("WP_SUBSCRIBER_PASSWORD", "Subscr1ber-Passw0rd-X9")); got != exchange.Member {
+		t.Errorf("XML-RPC: a subscriber's password gives %q", got)
+	}
+	if got := vouch(e, "admin", "a guess"); got != exchange.Visitor {
+		t.Errorf("XML-RPC: a guess gives %q", got)
 	}
 	_, _, page := editor.do("GET", "/wp-admin/", "")
 	_, after, _ := strings.Cut(page, "wp-login.php?action=logout&#038;_wpnonce=")

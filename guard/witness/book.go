@@ -18,6 +18,7 @@ type Session struct {
 	Login   uint64 // keyed hash of what all cookies of one login share; 0 when there is no such thing
 	Expires int64
 	Proved  int64 // when the CMS last answered as only to a valid session
+	Asked   int64 // when the CMS was last asked; not kept over a restart
 	Rank    exchange.Rank
 	Nonces  [2]uint64 // keyed hashes of the form tokens it was last accepted with, newest first
 	Path    string    // the cookie's path: the session is worth nothing outside it

@@ -65,6 +65,19 @@ type cms interface {
 	body(g *sighting, raw []byte)
 }
 
+// asker is a CMS that can be asked what its passing answers leave open.
+type asker interface {
+	// question returns the request that settles whether the session may write
+	// as it is about to, and nil where there is nothing to ask.
+	question(w *Witness, q *reading, b bearer, s Session, known bool) *question
+}
+
+// voucher is a CMS some of whose requests carry a password in their body.
+type voucher interface {
+	vouches(q *reading) bool
+	vouch(w *Witness, q *reading, user, password string) exchange.Rank
+}
+
 // sighting is one answer on its way, and whose it is.
 type sighting struct {
 	w        *Witness

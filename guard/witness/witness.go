@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+	"golang.org/x/sync/singleflight"
 
+	"github.com/qorgan/qorgan/config"
 	"github.com/qorgan/qorgan/exchange"
 	"github.com/qorgan/qorgan/guard/peek"
 )
@@ -28,6 +30,11 @@ type Options struct {
 	Sessions int              // how many to keep, about 256 bytes each; DefaultSessions when 0
 	Logger   zerolog.Logger   // what was learned, at debug level
 	Now      func() time.Time // the clock; time.Now when nil
+
+	// Upstream returns the way to a site's CMS, for the rare question that its
+	// passing answers leave open; URL hosts are those of the site's upstreams.
+	// Nil asks over connections of the Witness's own.
+	Upstream func(*config.Site) http.RoundTripper
 }
 
 // Witness knows the sessions a CMS has accepted. See the package's description.
@@ -37,6 +44,10 @@ type Witness struct {
 	cms  map[string]cms // by profile
 	log  zerolog.Logger
 	now  func() time.Time
+
+	ask    func(*config.Site) http.RoundTripper
+	answer singleflight.Group
+	manner *manners
 
 	path string
 	stop context.CancelFunc
@@ -56,7 +67,12 @@ func New(o Options) (*Witness, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.Upstream == nil {
+		own := &http.Transport{MaxIdleConnsPerHost: 2, IdleConnTimeout: 30 * time.Second, DisableCompression: true}
+		o.Upstream = func(*config.Site) http.RoundTripper { return own }
+	}
 	w := &Witness{
+		ask: o.Upstream, manner: newManners(o.Now),
 		hash: newHasher(o.Key),
 		book: newBook(o.Sessions),
 		cms: map[string]cms{
@@ -114,6 +130,9 @@ func (w *Witness) Handler(next http.Handler) http.Handler {
 		if bears {
 			s, known, bears = w.identify(c, &q, b)
 		}
+		if v, ok := c.(voucher); ok && v.vouches(&q) {
+			x.Vouch = func(user, password string) exchange.Rank { return v.vouch(w, &q, user, password) }
+		}
 		if !c.watches(&q, bears) {
 			next.ServeHTTP(rw, r)
 			return
@@ -140,6 +159,9 @@ func (w *Witness) identify(c cms, q *reading, b bearer) (s Session, known, ok bo
 	}
 	found, known := w.book.find(s.Key, w.now(), grace)
 	if !known {
+		found = s
+	}
+	if w.settle(c, q, b, &found, &known); !known {
 		return s, false, true
 	}
 	if rank := c.grants(w.hash, q, b, found); rank > exchange.Visitor {

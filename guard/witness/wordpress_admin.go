@@ -118,12 +118,15 @@ func (c wordpress) body(g *sighting, raw []byte) {
 		c.ajaxBody(g, page)
 		return
 	}
-	if !bytes.Contains(page[:min(len(page), 512)], []byte(adminMark)) {
-		return
+	if rank := screenRank(adminScreen(g.q.path), page); rank > exchange.Visitor {
+		g.raise(rank)
 	}
-	name := adminScreen(g.q.path)
-	if !bytes.Contains(page, []byte("adminpage = '"+name+"-php'")) {
-		return
+}
+
+// screenRank returns the rank that a page proves if it is that admin screen.
+func screenRank(name string, page []byte) exchange.Rank {
+	if !bytes.Contains(page[:min(len(page), 512)], []byte(adminMark)) || !bytes.Contains(page, []byte("adminpage = '"+name+"-php'")) {
+		return exchange.Visitor
 	}
 	rank := adminRank[name]
 	if rank == exchange.Member {
@@ -134,5 +137,5 @@ func (c wordpress) body(g *sighting, raw []byte) {
 			rank = exchange.Admin
 		}
 	}
-	g.raise(rank)
+	return rank
 }

@@ -27,6 +27,7 @@ type blog struct {
 	n       int
 	token   map[string]string // user|expiry|token -> role
 	changed map[string]int    // password generation of a user
+	calls   int               // of XML-RPC
 }
 
 const soft404 = "/soft/"
@@ -90,6 +91,8 @@ func (b *blog) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		b.admin(w, r)
 	case strings.HasPrefix(r.URL.Path, "/wp-json/"):
 		b.rest(w, r)
+	case r.URL.Path == "/xmlrpc.php":
+		b.xmlrpc(w, r)
 	default:
 		_, _ = io.WriteString(w, "<!DOCTYPE html><title>Steppe Notes</title>")
 	}
@@ -207,6 +210,14 @@ func (b *blog) rest(w http.ResponseWriter, r *http.Request) {
 		}
 		rank = roleRank[user]
 	}
+	if r.URL.Path == "/wp-json/wp/v2/users/me" {
+		if rank == 0 {
+			w.WriteHeader(401)
+			return
+		}
+		fmt.Fprintf(w, `{"capabilities":{"read":true,"edit_posts":%t,"manage_options":%t}}`, rank >= 2, rank >= 3)
+		return
+	}
 	need := 0
 	switch {
 	case r.FormValue("_method") == "OPTIONS":
@@ -221,6 +232,27 @@ func (b *blog) rest(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(201)
 	}
 	_, _ = io.WriteString(w, "[]")
+}
+
+func (b *blog) xmlrpc(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "text/xml; charset=UTF-8")
+	raw, _ := io.ReadAll(r.Body)
+	call := string(raw)
+	b.calls++
+	for role, rank := range roleRank {
+		if !strings.Contains(call, "<string>"+role+"</string></value></param><param><value><string>pass"+role+"</string>") {
+			continue
+		}
+		if strings.Contains(call, "wp.getUsersBlogs") {
+			fmt.Fprintf(w, "<methodResponse><params><member><name>isAdmin</name><value><boolean>%d</boolean></value></member></params></methodResponse>", rank/3)
+			return
+		}
+		if rank >= 2 {
+			_, _ = io.WriteString(w, "<methodResponse><params></params></methodResponse>")
+			return
+		}
+	}
+	_, _ = io.WriteString(w, "<methodResponse><fault></fault></methodResponse>")
 }
 
 // edge is a witness in front of a blog, and what it granted last.
@@ -602,4 +634,120 @@ func TestRestartKeepsHashesOnly(t *testing.T) {
 	defer w2.Close()
 	again := newEdge(t, w2, "a", site).browser(t)
 	again.want(exchange.Author, "POST", "/wp-admin/post.php", "Cookie", b.cookies())
+}
+
+// asking lets the edge's questions reach the origin.
+func (e *edge) asking(t *testing.T, origin http.Handler) *edge {
+	o := httptest.NewServer(origin)
+	t.Cleanup(o.Close)
+	u, err := url.Parse(o.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.site.Upstreams = []config.Upstream{{URL: u}}
+	return e
+}
+
+func TestFirstWriteAsksTheCMS(t *testing.T) {
+	site := newBlog()
+	elsewhere := newWitness(t, "", nil)
+	defer elsewhere.Close()
+	w := newWitness(t, "", nil)
+	defer w.Close()
+	first := newEdge(t, elsewhere, "a", site)
+	e := newEdge(t, w, "a", site).asking(t, site)
+	for _, tc := range []struct {
+		user   string
+		target string
+		want   exchange.Rank
+	}{
+		{"editor", "/wp-json/wp/v2/posts/1", exchange.Author},
+		{"administrator", "/wp-json/wp/v2/posts/1", exchange.Admin},
+		{"subscriber", "/wp-json/wp/v2/posts/1", exchange.Member},
+		{"contributor", "/wp-admin/admin-ajax.php", exchange.Author},
+		{"administrator", "/wp-admin/post.php", exchange.Admin},
+		{"subscriber", "/wp-admin/admin-ajax.php", exchange.Member},
+	} {
+		b := first.browser(t)
+		b.login(tc.user, "")
+		nonce := site.nonce(lastLogin(site, tc.user))
+		b2 := e.browser(t)
+		// A forged token does not cost the session its trust, nor gain any.
+		b2.want(exchange.Visitor, "POST", "/wp-json/wp/v2/posts/1", "Cookie", b.cookies(), "X-WP-Nonce", "0123456789")
+		b2.want(tc.want, "POST", tc.target, "Cookie", b.cookies(), "X-WP-Nonce", nonce)
+		b2.want(exchange.Visitor, "POST", "/wp-json/wp/v2/posts/1", "Cookie", b.cookies(), "X-WP-Nonce", "0123456789")
+		b2.want(tc.want, "POST", tc.target, "Cookie", b.cookies(), "X-WP-Nonce", nonce)
+		clear(site.token) // logged out over another edge
+		if tc.want >= exchange.Author {
+			w.book.update(sessionOf(w, b.cookies()), func(s *Session) { s.Proved -= 2 * 3600 })
+			b2.want(exchange.Visitor, "POST", tc.target, "Cookie", b.cookies(), "X-WP-Nonce", nonce)
+		}
+	}
+	auth := http.Request{Header: http.Header{}}
+	auth.SetBasicAuth("editor", "app editor")
+	e.browser(t).want(exchange.Author, "POST", "/wp-json/wp/v2/posts", "Authorization", auth.Header.Get("Authorization"))
+	auth.SetBasicAuth("subscriber", "appsubscriber")
+	e.browser(t).want(exchange.Member, "POST", "/wp-json/wp/v2/posts", "Authorization", auth.Header.Get("Authorization"))
+	auth.SetBasicAuth("editor", "a guess")
+	e.browser(t).want(exchange.Visitor, "POST", "/wp-json/wp/v2/posts", "Authorization", auth.Header.Get("Authorization"))
+}
+
+func sessionOf(w *Witness, cookies string) Key {
+	b, _ := wordpressCookies([]string{cookies})
+	return w.hash.key("wordpress", "a", b.name, unescape(b.value))
+}
+
+func TestVouchForAPasswordInTheBody(t *testing.T) {
+	site := newBlog()
+	w := newWitness(t, "", nil)
+	defer w.Close()
+	e := newEdge(t, w, "a", site).asking(t, site)
+	var user, pass string
+	var got exchange.Rank
+	e.spoil = func(x *exchange.Exchange) {
+		if x.Vouch == nil {
+			t.Fatal("nobody to vouch")
+		}
+		if got = x.Vouch(user, pass); got != x.Rank {
+			t.Errorf("vouched %v, rank %v", got, x.Rank)
+		}
+	}
+	for _, tc := range []struct {
+		user, pass string
+		want       exchange.Rank
+		calls      int // that the CMS saw besides the request itself, twice in a row
+	}{
+		{"administrator", "passadministrator", exchange.Admin, 1},
+		{"editor", "passeditor", exchange.Author, 2},
+		{"subscriber", "passsubscriber", exchange.Member, 2},
+		{"editor", "guess", exchange.Visitor, 1},
+		{"<x>", "</string>", exchange.Visitor, 1},
+	} {
+		user, pass, site.calls = tc.user, tc.pass, 0
+		for range 2 {
+			if e.browser(t).do("POST", "/xmlrpc.php", "x"); got != tc.want {
+				t.Errorf("%s: %q, want %q", tc.user, got, tc.want)
+			}
+		}
+		if site.calls-2 != tc.calls {
+			t.Errorf("%s: asked %d times, want %d", tc.user, site.calls-2, tc.calls)
+		}
+	}
+}
+
+func TestAskingIsBounded(t *testing.T) {
+	site := newBlog()
+	w := newWitness(t, "", nil)
+	defer w.Close()
+	e := newEdge(t, w, "a", site).asking(t, site)
+	asked := 0
+	e.spoil = func(x *exchange.Exchange) {
+		for n := range 100 {
+			x.Vouch(fmt.Sprint(n), "guess")
+		}
+	}
+	e.browser(t).do("POST", "/xmlrpc.php", "x")
+	if asked = site.calls - 1; asked > askClient {
+		t.Errorf("100 guesses made %d questions", asked)
+	}
 }
