@@ -127,6 +127,8 @@ func fixedCases() []fixed {
 		{"XML-RPC", post("text/xml", `<?xml version="1.0"?><methodCall><methodName>wp.newPost</methodName><params><param><value><int>1</int></value></param><param><value><struct><member><name>post_title</name><value><string>&lt;script&gt;</string></value></member><member><name>terms</name><value><array><data><value>x</value><value><string>y</string></value></data></array></value></member></struct></value></param></params></methodCall>`), ""},
 		{"XML-RPC, text in pieces", post("text/xml", `<methodCall><methodName>a</methodName><params><param><value>&lt;scr<!-- x -->ipt<![CDATA[>]]></value></param></params></methodCall>`), ""},
 		{"XML-RPC, base64", post("text/xml", `<methodCall><methodName>a</methodName><params><param><value><base64>PHNjcmlwdD4=</base64></value></param></params></methodCall>`), ""},
+		{"XML-RPC, declaration inside CDATA", post("text/xml", `<methodCall><methodName>a</methodName><params><param><value><![CDATA[<scr<?xml ?>ipt>]]></value></param></params></methodCall>`), "xml-declaration"},
+		{"XML, malformed declaration as text", post("text/plain", `<?xml x?><a>`+"&lt;script&gt;"+`</a>`), "xml-declaration"},
 		{"XML, document type", post("text/xml", `<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><a>&x;</a>`), "xml-doctype"},
 		{"XML, processing instruction", post("text/xml", `<a><?php x ?></a>`), "xml-processing-instruction"},
 		{"XML, attributes", post("text/xml", `<a x="&lt;script&gt;" y='1'/>`), ""},

@@ -17,17 +17,20 @@ import (
 type generator struct {
 	*rand.Rand
 	honest bool
+	odds   float64 // how odd this request is
 }
 
 func newGenerator(seed uint64, i int) *generator {
-	return &generator{rand.New(rand.NewPCG(seed, uint64(i))), true}
+	g := &generator{rand.New(rand.NewPCG(seed, uint64(i))), true, 0}
+	g.odds = []float64{0, 0.5, 1, 3}[g.IntN(4)]
+	return g
 }
 
 func (g *generator) pick(choices ...string) string { return choices[g.IntN(len(choices))] }
 
 // odd picks, once in a while, something that no client sends.
 func (g *generator) odd(usual string, p float64, choices ...string) string {
-	if g.Float64() >= p {
+	if g.Float64() >= p*g.odds {
 		return usual
 	}
 	g.honest = false
@@ -392,7 +395,7 @@ func (g *generator) xml() string {
 		if g.chance(0.2) && len(s) > 3 && !strings.Contains(s, "&") && s[1] < 0x80 && s[2] < 0x80 {
 			s = s[:2] + g.pick("<!-- c -->", "<![CDATA[x]]>", "<b/>", "<!---->") + s[2:]
 		}
-		return s + g.odd("", 0.03, "&nbsp;", "&", "&x;", "]]>", "<", "&#0;", "&#xFFFF;", "&#1114112;", "\x01", "<?php x ?>", "<!DOCTYPE a>", "<!ENTITY x 'y'>", "<!-- a -- b -->", "&#x;", "&lt", "&#X41;", "\xff")
+		return s + g.odd("", 0.03, "&nbsp;", "&", "&x;", "]]>", "<", "&#0;", "&#xFFFF;", "&#1114112;", "\x01", "<?php x ?>", "<!DOCTYPE a>", "<!ENTITY x 'y'>", "<!-- a -- b -->", "&#x;", "&lt", "&#X41;", "\xff", "<![CDATA[<scr<?xml x?>ipt>]]>", "<!-- <?xml --> ?>", "<?xml ?>")
 	}
 	var element func(depth int) string
 	element = func(depth int) string {

@@ -65,14 +65,22 @@ const xmlSpace = " \t\r\n"
 
 // declaration reads <?xml …?>, whose encoding must be one in which the bytes
 // mean what they mean in UTF-8.
+//
+// The XML-RPC server of WordPress cuts the first <?xml…?> out of the first 100
+// bytes, wherever it stands and whatever it says, before it parses.
 func (x *xmlReader) declaration() error {
+	start := x.s[:min(len(x.s), 256)]
+	if strings.LastIndex(start, "<?xml") > 0 {
+		return ambiguous("xml-declaration", "an XML declaration that does not stand first")
+	}
 	rest, ok := strings.CutPrefix(x.s, "<?xml")
-	if !ok || rest == "" || strings.IndexByte(xmlSpace, rest[0]) < 0 {
+	if !ok {
 		return nil
 	}
+	malformed := ambiguous("xml-declaration", "a malformed XML declaration")
 	end := strings.Index(rest, "?>")
-	if end < 0 {
-		return xmlBad("a declaration without its end")
+	if end < 0 || strings.IndexByte(xmlSpace, rest[0]) < 0 {
+		return malformed
 	}
 	x.i = len("<?xml") + end + len("?>")
 	rest = rest[:end]
@@ -82,7 +90,7 @@ func (x *xmlReader) declaration() error {
 		}
 		name, value, tail, ok := attribute(rest)
 		if !ok {
-			return xmlBad("a malformed declaration")
+			return malformed
 		}
 		rest = tail
 		switch name {
@@ -95,7 +103,7 @@ func (x *xmlReader) declaration() error {
 				return unsupported("charset", "an XML text in an encoding other than UTF-8")
 			}
 		default:
-			return xmlBad("a malformed declaration")
+			return malformed
 		}
 	}
 }
