@@ -1,0 +1,121 @@
+package fastpath
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/qorgan/qorgan/event"
+)
+
+// save is a block editor's save of about n bytes.
+func save(n int) sample {
+	var b strings.Builder
+	for i := 0; b.Len() < n; i++ {
+		fmt.Fprintf(&b, "<!-- wp:paragraph {\"align\":\"left\"} -->\n<p class=\"has-text-align-left\">Paragraph %d: the bakery in Almaty opens at seven, and the <strong>bread</strong> is <em>still warm</em>; see <a href=\"https://example.kz/menu/%d/\">today's menu</a> &amp; prices.</p>\n<!-- /wp:paragraph -->\n\n", i, i)
+		if i%5 == 0 {
+			fmt.Fprintf(&b, "<!-- wp:image {\"id\":%d,\"sizeSlug\":\"large\"} -->\n<figure class=\"wp-block-image size-large\"><img src=\"https://example.kz/wp-content/uploads/2024/05/photo-%d.jpg\" alt=\"Хлеб и булочки\" class=\"wp-image-%d\"/></figure>\n<!-- /wp:image -->\n\n", i, i, i)
+		}
+	}
+	body, err := json.Marshal(map[string]any{"id": 12, "title": "Bread", "content": b.String(), "status": "publish"})
+	if err != nil {
+		panic(err)
+	}
+	r := request("POST", "/wp-json/wp/v2/posts/12?_locale=user", browser...)
+	r.Fields = append(r.Fields, event.Field{Name: "Content-Type", Value: "application/json"},
+		event.Field{Name: "Content-Length", Value: strconv.Itoa(len(body))})
+	return sample{"save", r, body}
+}
+
+// plain is a text of the same size without a mark that a rule knows.
+func plainSave(n int) sample {
+	text := strings.Repeat("The bakery in Almaty opens at seven and the bread is still warm. ", n/65)
+	body, _ := json.Marshal(map[string]any{"id": 12, "title": "Bread", "content": text})
+	s := save(1)
+	s.body = body
+	return s
+}
+
+type allowAll struct{}
+
+func (allowAll) Excluded(_ int, variable, _ string) bool { return strings.HasPrefix(variable, "ARGS") }
+
+func benchmarkJudge(b *testing.B, level int, s []sample, mask Mask) {
+	o := oracleAt(b, level)
+	var ins []*Input
+	for _, x := range s {
+		_, in := o.ask(x.r, x.body)
+		ins = append(ins, in)
+		for range 3 {
+			o.prog.Judge(in, mask)
+		}
+	}
+	b.ReportAllocs()
+	i := 0
+	for b.Loop() {
+		o.prog.Judge(ins[i%len(ins)], mask)
+		i++
+	}
+}
+
+func benchmarkCoraza(b *testing.B, level int, s []sample) {
+	o := oracleAt(b, level)
+	b.ReportAllocs()
+	i := 0
+	for b.Loop() {
+		o.ask(s[i%len(s)].r, s[i%len(s)].body)
+		i++
+	}
+}
+
+func loadSamples(post bool) (out []sample) {
+	rs, bodies := load()
+	for i := range rs {
+		if post == (bodies[i] != nil) {
+			out = append(out, sample{"", rs[i], bodies[i]})
+		}
+	}
+	return out
+}
+
+// fresh are requests whose paths and parameters never come again.
+func fresh(n int) (out []sample) {
+	for i := range n {
+		out = append(out, sample{"", request("GET", fmt.Sprintf("/%d/some-other-article-%d/?utm_campaign=c%d&page=%d", 2000+i%30, i*7919, i*31, i), browser...), nil})
+	}
+	return out
+}
+
+func BenchmarkJudge(b *testing.B) {
+	attack := []sample{{"", request("GET", "/?id=1'+UNION+SELECT+user_login,user_pass+FROM+wp_users--+-", browser...), nil}}
+	for _, level := range []int{1, 2} {
+		for _, c := range []struct {
+			name string
+			s    []sample
+			mask Mask
+		}{
+			{"get", loadSamples(false), nil},
+			{"get-fresh", fresh(20000), nil},
+			{"post", loadSamples(true), nil},
+			{"json-9k-excluded", []sample{save(9 << 10)}, allowAll{}},
+			{"json-9k-plain", []sample{plainSave(9 << 10)}, nil},
+			{"json-9k", []sample{save(9 << 10)}, nil},
+			{"json-290k-excluded", []sample{save(290 << 10)}, allowAll{}},
+			{"json-290k-plain", []sample{plainSave(290 << 10)}, nil},
+			{"json-290k", []sample{save(290 << 10)}, nil},
+			{"attack", attack, nil},
+		} {
+			b.Run(fmt.Sprintf("level%d/%s", level, c.name), func(b *testing.B) { benchmarkJudge(b, level, c.s, c.mask) })
+		}
+	}
+}
+
+func BenchmarkCoraza(b *testing.B) {
+	for _, level := range []int{1, 2} {
+		b.Run(fmt.Sprintf("level%d/get", level), func(b *testing.B) { benchmarkCoraza(b, level, loadSamples(false)) })
+		b.Run(fmt.Sprintf("level%d/post", level), func(b *testing.B) { benchmarkCoraza(b, level, loadSamples(true)) })
+		b.Run(fmt.Sprintf("level%d/json-9k", level), func(b *testing.B) { benchmarkCoraza(b, level, []sample{save(9 << 10)}) })
+	}
+}

@@ -1,0 +1,240 @@
+package fastpath
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// head is the first link of a unit looking at one of its targets.
+type head struct {
+	u  *unit
+	l  *plink
+	t  *ptarget
+	at int // in its class
+}
+
+// class is the set of heads that look at one kind of value: "the User-Agent
+// header", "any other header", "a parameter of the query".
+type class struct {
+	id       uint32
+	groups   []group
+	multis   []head
+	maybes   []head
+	heads    []head
+	uncached bool         // the outcome depends on more than the value
+	nodes    []*chainNode // needed by the groups, parents first
+}
+
+// group are the heads of a class that look at a value after the same
+// transformations.
+type group struct {
+	node   *chainNode
+	lower  bool   // and then lower-cased
+	search bitset // first factors of the patterns searched for
+	byBit  map[int][]head
+	always []head // patterns without a factor
+	direct []head // other operators
+}
+
+// table finds the class of a value of one source by its key.
+type table struct {
+	heads   []head
+	plain   *class            // of a key that no selector names
+	keyed   map[string]*class // by the lower-case keys that selectors name
+	regexes []*regexp.Regexp
+	early   bool // a phase 1 rule looks at a variable that is still empty then
+	mu      sync.Mutex
+	sigs    map[string]*class // by which of regexes match
+}
+
+// selects reports whether a target looks at a value with this key.
+func (t *target) selects(lower string) bool {
+	switch {
+	case t.keyRx != nil:
+		if !t.keyRx.MatchString(lower) {
+			return false
+		}
+	case t.key != "":
+		if strings.ToLower(t.key) != lower {
+			return false
+		}
+	}
+	for _, e := range t.except {
+		if e.hides(lower) {
+			return false
+		}
+	}
+	return true
+}
+
+// finish builds what judging needs once all units are known.
+func (p *Program) finish(c *compiler) {
+	p.factors = int(c.nfactors)
+	p.union = newDFA(c.union, unionStates)
+	p.verdicts = newVerdicts()
+	for _, u := range p.units {
+		if len(u.links) == 0 {
+			p.always = append(p.always, u)
+			continue
+		}
+		if !u.detection && len(u.readers) == 0 {
+			continue // nobody asks; a guard is evaluated when it is needed
+		}
+		l := u.links[0]
+		for _, t := range l.targets {
+			if t.count || t.sources == nil {
+				p.scalars = append(p.scalars, head{u: u, l: l, t: t})
+				continue
+			}
+			for _, s := range t.sources {
+				p.tables[s].heads = append(p.tables[s].heads, head{u: u, l: l, t: t})
+				p.tables[s].early = p.tables[s].early || u.phase == 1 && s.single() && s.late()
+			}
+		}
+	}
+	p.classIDs = map[string]*class{}
+	for s := range p.tables {
+		p.tables[s].build(p)
+	}
+}
+
+func (t *table) build(p *Program) {
+	t.keyed, t.sigs = map[string]*class{}, map[string]*class{}
+	if len(t.heads) == 0 {
+		return
+	}
+	keys := map[string]bool{}
+	for _, h := range t.heads {
+		if h.t.keyRx != nil {
+			t.regexes = append(t.regexes, h.t.keyRx)
+		} else if h.t.key != "" {
+			keys[strings.ToLower(h.t.key)] = true
+		}
+		for _, e := range h.t.except {
+			if e.rx != nil {
+				t.regexes = append(t.regexes, e.rx)
+			} else {
+				keys[strings.ToLower(e.key)] = true
+			}
+		}
+	}
+	slices.SortFunc(t.regexes, func(a, b *regexp.Regexp) int { return strings.Compare(a.String(), b.String()) })
+	t.regexes = slices.CompactFunc(t.regexes, func(a, b *regexp.Regexp) bool { return a.String() == b.String() })
+	for k := range keys {
+		t.keyed[k] = p.class(t.at(k))
+	}
+	if len(t.regexes) == 0 {
+		t.plain = p.class(t.at(noKey))
+	}
+}
+
+// noKey is a key that no selector names.
+const noKey = "\x00none"
+
+// at returns the heads that look at a key.
+func (t *table) at(lower string) []head {
+	var out []head
+	for _, h := range t.heads {
+		if h.t.selects(lower) {
+			out = append(out, h)
+		}
+	}
+	return out
+}
+
+// resolve returns the class of a lower-case key; nil when nobody looks.
+func (t *table) resolve(p *Program, lower []byte) *class {
+	if len(t.keyed) > 0 {
+		if c, ok := t.keyed[string(lower)]; ok {
+			return c
+		}
+	}
+	if len(t.regexes) == 0 {
+		return t.plain
+	}
+	sig := make([]byte, len(t.regexes))
+	for i, rx := range t.regexes {
+		if rx.Match(lower) {
+			sig[i] = 1
+		}
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	c, ok := t.sigs[string(sig)]
+	if !ok {
+		p.mu.Lock()
+		c = p.class(t.at(string(lower)))
+		p.mu.Unlock()
+		t.sigs[string(sig)] = c
+	}
+	return c
+}
+
+// class returns the class of a set of heads, the same for the same heads.
+func (p *Program) class(heads []head) *class {
+	if len(heads) == 0 {
+		return nil
+	}
+	var b strings.Builder
+	for _, h := range heads {
+		b.WriteString(string(rune(h.u.index)))
+		b.WriteString(h.t.variable)
+		b.WriteByte(0)
+	}
+	if c, ok := p.classIDs[b.String()]; ok {
+		return c
+	}
+	c := &class{id: uint32(len(p.classIDs)) + 1, heads: heads}
+	for i := range heads {
+		heads[i].at = i
+		c.uncached = c.uncached || !macroLocal(heads[i].l.test.arg)
+		c.add(heads[i], p)
+	}
+	need := map[*chainNode]bool{}
+	for i := range c.groups {
+		for n := c.groups[i].node; n != nil; n = n.parent {
+			need[n] = true
+		}
+	}
+	for n := range need {
+		c.nodes = append(c.nodes, n)
+	}
+	slices.SortFunc(c.nodes, func(a, b *chainNode) int { return a.id - b.id })
+	p.classIDs[b.String()] = c
+	return c
+}
+
+func (c *class) add(h head, p *Program) {
+	switch {
+	case h.l.test.unknown != "":
+		c.maybes = append(c.maybes, h)
+		return
+	case h.l.multi:
+		c.multis = append(c.multis, h)
+		return
+	}
+	g := c.group(h.l.base, h.l.lower, p)
+	t := h.l.test2
+	switch {
+	case !t.searched() || h.l.negated:
+		g.direct = append(g.direct, h)
+	case len(t.pattern.factors) == 0:
+		g.always = append(g.always, h)
+	default:
+		f := int(t.pattern.factors[0])
+		g.search.set(f)
+		g.byBit[f] = append(g.byBit[f], h)
+	}
+}
+
+func (c *class) group(n *chainNode, lower bool, p *Program) *group {
+	for i := range c.groups {
+		if c.groups[i].node == n && c.groups[i].lower == lower {
+			return &c.groups[i]
+		}
+	}
+	c.groups = append(c.groups, group{node: n, lower: lower, search: newBitset(p.factors), byBit: map[int][]head{}})
+	return &c.groups[len(c.groups)-1]
+}

@@ -1,0 +1,321 @@
+package fastpath
+
+import (
+	"net/url"
+	"strconv"
+	"strings"
+	"unsafe"
+
+	"github.com/qorgan/qorgan/rulesets/reader"
+)
+
+// views are the values that Coraza derives from the request line.
+type views struct {
+	made                       bool
+	uri, path, base, query     string
+	line                       string
+	failed                     bool // the target is no URI
+	processor                  string
+	bodyLength, filesSize, all string
+}
+
+func (v *views) reset() { *v = views{} }
+
+// make fills the views. Coraza does the same in Transaction.ProcessURI.
+func (v *views) make(j *judgement) {
+	r := j.in.Request
+	v.made = true
+	b := j.arena.take(len(r.Method) + len(r.Target) + len(r.Proto) + 2)
+	b = append(append(append(append(append(b, r.Method...), ' '), r.Target...), ' '), r.Proto...)
+	v.line = j.arena.keep(b)
+	target, _, _ := strings.Cut(r.Target, "#")
+	v.uri = target
+	if plainURI(target) {
+		v.path, v.query, _ = strings.Cut(target, "?")
+	} else if u, err := url.ParseRequestURI(target); err == nil {
+		v.uri, v.path, v.query = u.String(), u.Path, u.RawQuery
+	} else {
+		v.failed = true
+		v.path, v.query, _ = strings.Cut(target, "?")
+	}
+	v.base = v.path
+	if i := strings.LastIndexAny(v.path, `/\`); i >= 0 && i+1 < len(v.path) {
+		v.base = v.path[i+1:]
+	}
+	if r.Processor != "" || len(r.Body) > 0 {
+		v.processor = r.Processor
+	}
+	if len(r.Body) > 0 {
+		v.bodyLength = number(len(r.Body))
+	}
+	var size int64
+	for i := range r.Files {
+		size += r.Files[i].Size
+	}
+	if len(r.Files) > 0 {
+		v.filesSize = strconv.FormatInt(size, 10)
+	}
+	n := 0
+	for _, a := range r.Get {
+		n += len(a.Name) + len(a.Value)
+	}
+	for _, a := range r.Post {
+		n += len(a.Name) + len(a.Value)
+	}
+	v.all = number(n)
+}
+
+// plainURI reports whether parsing and printing a target gives it back, its
+// path as it stands: an absolute path of characters that need no escaping.
+func plainURI(s string) bool {
+	if len(s) == 0 || s[0] != '/' || strings.HasPrefix(s, "//") {
+		return false
+	}
+	query := false
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '/', c == '-', c == '_', c == '.', c == '~':
+		case c == '?':
+			query = true
+		case c == '%', c == '+', c == '&', c == '=', c == ',', c == ';', c == ':', c == '@', c == '!', c == '$', c == '*', c == '(', c == ')', c == '\'', c == '[', c == ']':
+			if !query {
+				return false
+			}
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+var numbers = func() (t [1000]string) {
+	for i := range t {
+		t[i] = strconv.Itoa(i)
+	}
+	return t
+}()
+
+func number(n int) string {
+	if 0 <= n && n < len(numbers) {
+		return numbers[n]
+	}
+	return strconv.Itoa(n)
+}
+
+func bytesString(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
+// visit shows every value of the request to the classes.
+func (j *judgement) visit() {
+	j.views.make(j)
+	for s := source(0); s < sourceCount; s++ {
+		if len(j.p.tables[s].heads) > 0 {
+			j.each(s, nil)
+			if j.p.tables[s].early {
+				j.value(s, "", "")
+			}
+		}
+	}
+}
+
+// each calls value for every value of a source, or appends them to out.
+func (j *judgement) each(s source, out *[]kv) {
+	r, v := j.in.Request, &j.views
+	give := func(key, value string) {
+		if out != nil {
+			*out = append(*out, kv{key, value})
+			return
+		}
+		j.value(s, key, value)
+	}
+	switch s {
+	case srcHeader:
+		for i := range r.Fields {
+			give(r.Fields[i].Name, r.Fields[i].Value)
+		}
+	case srcHeaderName:
+		for i := range r.Fields {
+			give(r.Fields[i].Name, r.Fields[i].Name)
+		}
+	case srcCookie, srcCookieName:
+		j.cookies(s, give)
+	case srcGet:
+		args(r.Get, give)
+		j.query(s, give)
+	case srcGetName:
+		names(r.Get, give)
+		j.query(s, give)
+	case srcPost:
+		args(r.Post, give)
+	case srcPostName:
+		names(r.Post, give)
+	case srcFile:
+		for i := range r.Files {
+			give("", r.Files[i].Name)
+		}
+	case srcFileField:
+		for i := range r.Files {
+			give("", r.Files[i].Field)
+		}
+	case srcFileSize:
+		for i := range r.Files {
+			give("", strconv.FormatInt(r.Files[i].Size, 10))
+		}
+	case srcPartHeader:
+		for i := range r.Parts {
+			for _, l := range r.Parts[i].Lines {
+				give(r.Parts[i].Name, l)
+			}
+		}
+	case srcPartName:
+		for i := range r.Parts {
+			give(r.Parts[i].Name, r.Parts[i].Name)
+		}
+	case srcPartFile:
+		for i := range r.Files {
+			give(r.Files[i].Field, r.Files[i].Name)
+		}
+	case srcXML:
+		for _, t := range r.Text {
+			give("/*", t)
+		}
+		for _, t := range r.Attrs {
+			give("//@*", t)
+		}
+	case srcMethod:
+		give("", r.Method)
+	case srcProtocol:
+		give("", r.Proto)
+	case srcLine:
+		give("", v.line)
+	case srcURI:
+		give("", v.uri)
+	case srcURIRaw:
+		give("", r.Target)
+	case srcPath:
+		give("", v.path)
+	case srcBasename:
+		give("", v.base)
+	case srcQuery:
+		give("", v.query)
+	case srcBody:
+		give("", bytesString(r.Body))
+	case srcBodyLength:
+		give("", v.bodyLength)
+	case srcArgsSize:
+		give("", v.all)
+	case srcFilesSize:
+		give("", v.filesSize)
+	case srcProcessor:
+		give("", v.processor)
+	case srcBodyError:
+		give("", "")
+		if j.in.BodyError {
+			give("", "1")
+		}
+	case srcURIError:
+		if v.failed {
+			give("", "1")
+		} else {
+			give("", "")
+		}
+	case srcRemote:
+		give("", j.in.Remote)
+	}
+}
+
+func args(as []reader.Arg, give func(key, value string)) {
+	for i := range as {
+		give(as[i].Name, as[i].Value)
+	}
+}
+
+func names(as []reader.Arg, give func(key, value string)) {
+	for i := range as {
+		give(as[i].Name, as[i].Name)
+	}
+}
+
+// cookies gives what Coraza reads from the Cookie fields, and what the reader
+// read where that is different.
+func (j *judgement) cookies(s source, give func(key, value string)) {
+	known := j.in.Request.Cookies
+	for _, f := range j.in.Request.Fields {
+		if len(f.Name) != 6 || !strings.EqualFold(f.Name, "cookie") {
+			continue
+		}
+		rest := f.Value
+		for rest != "" {
+			var part string
+			part, rest, _ = strings.Cut(rest, ";")
+			name, value, _ := strings.Cut(trimControls(part), "=")
+			name, value = trimControls(name), trimControls(value)
+			if name == "" && value == "" {
+				continue
+			}
+			if len(known) > 0 && known[0].Name == name && known[0].Value == value {
+				known = known[1:]
+			}
+			if s == srcCookieName {
+				value = name
+			}
+			give(name, value)
+		}
+	}
+	if s == srcCookie {
+		args(known, give)
+	} else {
+		names(known, give)
+	}
+}
+
+func trimControls(s string) string {
+	for s != "" && (s[0] <= ' ' || s[0] == 0x7f) {
+		s = s[1:]
+	}
+	for s != "" && (s[len(s)-1] <= ' ' || s[len(s)-1] == 0x7f) {
+		s = s[:len(s)-1]
+	}
+	return s
+}
+
+// query gives the parameters that Coraza reads from the query itself where the
+// reader read others.
+func (j *judgement) query(s source, give func(key, value string)) {
+	known := j.in.Request.Get
+	rest := j.views.query
+	for rest != "" {
+		var part string
+		part, rest, _ = strings.Cut(rest, "&")
+		if part == "" {
+			continue
+		}
+		name, value, _ := strings.Cut(part, "=")
+		name, value = j.unescape(name), j.unescape(value)
+		if len(known) > 0 && known[0].Name == name && known[0].Value == value {
+			known = known[1:]
+			continue
+		}
+		if s == srcGetName {
+			value = name
+		}
+		give(name, value)
+	}
+}
+
+func (j *judgement) unescape(s string) string {
+	if strings.IndexByte(s, '%') < 0 && strings.IndexByte(s, '+') < 0 {
+		return s
+	}
+	return urlDecode(&j.arena, s)
+}
+
+// header returns the first field of a lower-case name.
+func (j *judgement) header(lower string) (string, bool) {
+	for i := range j.in.Request.Fields {
+		f := &j.in.Request.Fields[i]
+		if len(f.Name) == len(lower) && strings.EqualFold(f.Name, lower) {
+			return f.Value, true
+		}
+	}
+	return "", false
+}

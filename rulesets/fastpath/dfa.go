@@ -1,0 +1,419 @@
+package fastpath
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"regexp/syntax"
+	"slices"
+	"sync"
+	"sync/atomic"
+)
+
+// bitset is a set of pattern numbers.
+type bitset []uint64
+
+func newBitset(n int) bitset    { return make(bitset, (n+63)/64) }
+func (b bitset) set(i int)      { b[i>>6] |= 1 << (i & 63) }
+func (b bitset) has(i int) bool { return b[i>>6]&(1<<(i&63)) != 0 }
+func (b bitset) clear()         { clear(b) }
+func (b bitset) each(f func(int)) {
+	for w, x := range b {
+		for ; x != 0; x &= x - 1 {
+			f(w<<6 | bits.TrailingZeros64(x))
+		}
+	}
+}
+
+// What stood before the current position, for the assertions.
+const (
+	ctxBegin = iota
+	ctxNewline
+	ctxWord
+	ctxOther
+	ctxCount
+)
+
+// dfa runs an nfa, unanchored, as a deterministic automaton whose states are
+// made when a text first needs them. Readers take no lock; one writer at a time
+// adds states. Their number is bounded: when it is reached everything is thrown
+// away and made anew, and a reader that meets that twice gives up.
+type dfa struct {
+	n       *nfa
+	class   [256]uint8
+	nclass  int // the class of the end of the text
+	stride  int
+	max     int // states
+	table   atomic.Pointer[dfaTable]
+	mu      sync.Mutex
+	scratch dfaScratch // guarded by mu
+	starts  [ctxCount][]startStep
+}
+
+// dfaTable is one generation of states. trans holds, for state s and class c
+// at s*stride+c, zero for "not made yet" or the next state's offset<<1, with
+// the low bit set when that state reports a pattern.
+type dfaTable struct {
+	trans  []uint32
+	states []atomic.Pointer[dfaState]
+	index  map[string]uint32 // guarded by mu
+	used   int               // guarded by mu
+	root   uint32
+	gen    int
+}
+
+// dfaState is a set of threads waiting for a byte or an assertion, and what
+// stood before.
+type dfaState struct {
+	threads []int32
+	ctx     uint8
+	reports []int32
+}
+
+// startStep is what starting at a position adds to the next state.
+type startStep struct {
+	made    bool
+	threads []int32
+	reports []int32
+}
+
+type dfaScratch struct {
+	mark    []uint32
+	epoch   uint32
+	stack   []int32
+	threads []int32
+	reports []int32
+	key     []byte
+}
+
+// newDFA returns an automaton of at most max states.
+func newDFA(n *nfa, max int) *dfa {
+	d := &dfa{n: n, max: max}
+	d.class, d.nclass = n.classes()
+	d.stride = d.nclass + 1
+	d.scratch.mark = make([]uint32, len(n.insts))
+	for i := range d.starts {
+		d.starts[i] = make([]startStep, d.stride)
+	}
+	d.mu.Lock()
+	d.fresh(0)
+	d.mu.Unlock()
+	return d
+}
+
+// fresh starts a generation with the root state only. Called with mu held.
+func (d *dfa) fresh(gen int) *dfaTable {
+	t := d.grow(&dfaTable{index: map[string]uint32{}, gen: gen, used: 1}, 8)
+	t.root = d.intern(t, nil, ctxBegin, nil)
+	d.table.Store(t)
+	return t
+}
+
+// grow returns t with room for rows states.
+func (d *dfa) grow(t *dfaTable, rows int) *dfaTable {
+	out := &dfaTable{
+		trans:  make([]uint32, rows*d.stride),
+		states: make([]atomic.Pointer[dfaState], rows),
+		index:  t.index, gen: t.gen, used: t.used, root: t.root,
+	}
+	for i := range t.trans {
+		out.trans[i] = atomic.LoadUint32(&t.trans[i])
+	}
+	for i := range t.states {
+		out.states[i].Store(t.states[i].Load())
+	}
+	return out
+}
+
+// scan reports into found which patterns may match in s. It returns false when
+// it had to give up; found is then worthless. budget bounds the states that it
+// may make.
+func (d *dfa) scan(s string, found bitset, budget *int) bool {
+	for range 2 {
+		if ok, again := d.run(s, found, budget); !again {
+			return ok
+		}
+	}
+	return false
+}
+
+func (d *dfa) run(s string, found bitset, budget *int) (ok, again bool) {
+	t := d.table.Load()
+	at := t.root
+	trans := t.trans
+	for i := 0; i <= len(s); i++ {
+		c := uint32(d.nclass)
+		if i < len(s) {
+			c = uint32(d.class[s[i]])
+		}
+		e := atomic.LoadUint32(&trans[at+c])
+		if e == 0 {
+			t, e = d.make(t, at, int(c), budget)
+			if e == 0 {
+				return false, t != nil
+			}
+			trans = t.trans
+		}
+		at = e >> 1
+		if e&1 != 0 {
+			for _, p := range t.states[int(at)/d.stride].Load().reports {
+				found.set(int(p))
+			}
+		}
+	}
+	return true, false
+}
+
+// matches reports whether any pattern may match in s, and false for sure when
+// it could not tell.
+func (d *dfa) matches(s string, budget *int) (match, sure bool) {
+	for range 2 {
+		match, sure, again := d.runUntil(s, budget)
+		if !again {
+			return match, sure
+		}
+	}
+	return true, false
+}
+
+func (d *dfa) runUntil(s string, budget *int) (match, sure, again bool) {
+	t := d.table.Load()
+	at := t.root
+	trans := t.trans
+	for i := 0; i <= len(s); i++ {
+		c := uint32(d.nclass)
+		if i < len(s) {
+			c = uint32(d.class[s[i]])
+		}
+		e := atomic.LoadUint32(&trans[at+c])
+		if e == 0 {
+			t, e = d.make(t, at, int(c), budget)
+			if e == 0 {
+				return true, false, t != nil
+			}
+			trans = t.trans
+		}
+		if e&1 != 0 {
+			return true, true, false
+		}
+		at = e >> 1
+	}
+	return false, true, false
+}
+
+// make adds the step from state at by class c. It returns the table to go on
+// with and the entry; the entry is zero when the caller must start again (the
+// table is not nil) or give up (it is nil).
+func (d *dfa) make(t *dfaTable, at uint32, c int, budget *int) (*dfaTable, uint32) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	cur := d.table.Load()
+	if cur.gen != t.gen {
+		return cur, 0
+	}
+	t = cur
+	if e := atomic.LoadUint32(&t.trans[at+uint32(c)]); e != 0 {
+		return t, e
+	}
+	if *budget <= 0 {
+		return nil, 0
+	}
+	*budget--
+	st := t.states[int(at)/d.stride].Load()
+	threads, ctx, reports := d.step(st, c)
+	if t.used == len(t.states) {
+		if _, known := t.index[d.key(threads, ctx, reports)]; !known {
+			if len(t.states) >= d.max {
+				return d.fresh(t.gen + 1), 0
+			}
+			t = d.grow(t, min(2*len(t.states), d.max))
+			d.table.Store(t)
+		}
+	}
+	e := d.intern(t, threads, ctx, reports) << 1
+	if len(reports) > 0 {
+		e |= 1
+	}
+	atomic.StoreUint32(&t.trans[at+uint32(c)], e)
+	return t, e
+}
+
+func (d *dfa) key(threads []int32, ctx uint8, reports []int32) string {
+	k := append(d.scratch.key[:0], ctx)
+	for _, x := range threads {
+		k = binary.AppendUvarint(k, uint64(x)+1)
+	}
+	k = append(k, 0)
+	for _, x := range reports {
+		k = binary.AppendUvarint(k, uint64(x)+1)
+	}
+	d.scratch.key = k
+	return string(k)
+}
+
+// intern returns the offset of a state, adding it when it is new.
+func (d *dfa) intern(t *dfaTable, threads []int32, ctx uint8, reports []int32) uint32 {
+	k := d.key(threads, ctx, reports)
+	if off, ok := t.index[k]; ok {
+		return off
+	}
+	t.states[t.used].Store(&dfaState{threads: slices.Clone(threads), ctx: ctx, reports: slices.Clone(reports)})
+	off := uint32(t.used * d.stride)
+	t.index[k] = off
+	t.used++
+	return off
+}
+
+// step computes what state st becomes by class c.
+func (d *dfa) step(st *dfaState, c int) (threads []int32, ctx uint8, reports []int32) {
+	start := &d.starts[st.ctx][c]
+	flags, next, b := d.look(st.ctx, c)
+	if !start.made {
+		var roots []int32
+		d.begin()
+		for _, s := range d.n.starts {
+			d.follow(s)
+		}
+		roots = slices.Clone(d.scratch.threads)
+		reports := slices.Clone(d.scratch.reports)
+		th, rp := d.advance(roots, reports, flags, c, b)
+		start.threads, start.reports, start.made = slices.Clone(th), slices.Clone(rp), true
+	}
+	th, rp := d.advance(st.threads, nil, flags, c, b)
+	threads = mergeSorted(th, start.threads)
+	reports = mergeSorted(rp, start.reports)
+	return threads, next, reports
+}
+
+// look returns which assertions hold between ctx and class c, what stands
+// before the next position, and a byte of the class (-1 at the end).
+func (d *dfa) look(ctx uint8, c int) (flags syntax.EmptyOp, next uint8, b int) {
+	b = -1
+	if c != d.nclass {
+		for i := range d.class {
+			if int(d.class[i]) == c {
+				b = i
+				break
+			}
+		}
+	}
+	next = ctxOther
+	switch {
+	case b == '\n':
+		next = ctxNewline
+	case b >= 0 && isWord(byte(b)):
+		next = ctxWord
+	}
+	if !d.n.asserts {
+		next = ctxOther
+	}
+	if ctx == ctxBegin {
+		flags |= syntax.EmptyBeginText
+	}
+	if ctx == ctxBegin || ctx == ctxNewline {
+		flags |= syntax.EmptyBeginLine
+	}
+	if b < 0 {
+		flags |= syntax.EmptyEndText
+	}
+	if b < 0 || b == '\n' {
+		flags |= syntax.EmptyEndLine
+	}
+	if (ctx == ctxWord) != (next == ctxWord) {
+		flags |= syntax.EmptyWordBoundary
+	} else {
+		flags |= syntax.EmptyNoWordBoundary
+	}
+	return flags, next, b
+}
+
+func (d *dfa) begin() {
+	d.scratch.epoch++
+	d.scratch.threads = d.scratch.threads[:0]
+	d.scratch.reports = d.scratch.reports[:0]
+}
+
+// follow adds instruction i and what it reaches without a byte or an assertion.
+func (d *dfa) follow(i int32) { d.followIf(i, 0) }
+
+// followIf is follow, with the assertions of flags known to hold.
+func (d *dfa) followIf(i int32, flags syntax.EmptyOp) {
+	s := &d.scratch
+	s.stack = append(s.stack[:0], i)
+	for len(s.stack) > 0 {
+		i := s.stack[len(s.stack)-1]
+		s.stack = s.stack[:len(s.stack)-1]
+		if s.mark[i] == s.epoch {
+			continue
+		}
+		s.mark[i] = s.epoch
+		switch in := &d.n.insts[i]; in.op {
+		case opAlt:
+			s.stack = append(s.stack, in.out)
+			if in.alt != in.out {
+				s.stack = append(s.stack, in.alt)
+			}
+		case opEmpty:
+			if flags&in.flags == in.flags {
+				s.stack = append(s.stack, in.out)
+			} else {
+				s.threads = append(s.threads, i)
+			}
+		case opMatch:
+			s.reports = append(s.reports, in.arg)
+		case opByte:
+			s.threads = append(s.threads, i)
+		case opTrie:
+			node := &d.n.nodes[in.arg]
+			if node.match >= 0 {
+				s.reports = append(s.reports, node.match)
+			}
+			if len(node.keys) > 0 {
+				s.threads = append(s.threads, i)
+			}
+		}
+	}
+}
+
+// advance resolves the assertions of threads and consumes class c.
+func (d *dfa) advance(threads, found []int32, flags syntax.EmptyOp, c, b int) (next, reports []int32) {
+	d.begin()
+	s := &d.scratch
+	for _, i := range threads {
+		d.followIf(i, flags)
+	}
+	reports = append(slices.Clone(found), s.reports...)
+	closed := slices.Clone(s.threads)
+	d.begin()
+	if b >= 0 {
+		for _, i := range closed {
+			switch in := &d.n.insts[i]; in.op {
+			case opByte:
+				if d.n.sets[in.arg].has(byte(b)) {
+					d.follow(in.out)
+				}
+			case opTrie:
+				node := &d.n.nodes[in.arg]
+				for k, key := range node.keys {
+					if key == lowerByte(byte(b)) {
+						d.follow(node.outs[k])
+					}
+				}
+			}
+		}
+	}
+	reports = append(reports, s.reports...)
+	slices.Sort(reports)
+	reports = slices.Compact(reports)
+	next = slices.Clone(s.threads)
+	slices.Sort(next)
+	return next, reports
+}
+
+func mergeSorted(a, b []int32) []int32 {
+	if len(a) == 0 {
+		return b
+	}
+	out := append(slices.Clone(a), b...)
+	slices.Sort(out)
+	return slices.Compact(out)
+}

@@ -1,0 +1,438 @@
+package fastpath
+
+import (
+	"math/bits"
+	"strings"
+	"sync"
+
+	"github.com/qorgan/qorgan/rulesets/reader"
+)
+
+const (
+	unionStates   = 6000
+	buildBudget   = 3000 // automaton states that one judgement may make
+	maxCandidates = 64
+)
+
+// Program is a compiled set of rules. It is immutable but for caches, which are
+// bounded, and safe for concurrent use.
+type Program struct {
+	units   []*unit
+	chains  []*chainNode
+	tables  [sourceCount]table
+	scalars []head  // heads that look at counts and at TX
+	always  []*unit // match every request
+	union   *dfa
+	factors int
+	blind   bool
+	removes [][]*unit // by removal: the units that carry it out
+
+	mu       sync.Mutex
+	classIDs map[string]*class // guarded by mu after Compile
+	verdicts *verdicts
+	pool     sync.Pool
+}
+
+// Input is one request with what the connection adds to it.
+type Input struct {
+	Request *reader.Request
+	Remote  string // REMOTE_ADDR
+	// BodyError tells that the body could not be read: REQBODY_ERROR and the
+	// variables like it.
+	BodyError bool
+}
+
+// Mask says what is excluded for the request at hand: rule rule does not look
+// at variable (ARGS, REQUEST_COOKIES, …) under key. Both are spelt as Coraza
+// spells them in a match.
+type Mask interface {
+	Excluded(rule int, variable, key string) bool
+}
+
+// Candidate is a rule that may match, and the value that makes it.
+type Candidate struct {
+	Rule     int
+	Variable string
+	Key      string
+}
+
+// Result is what is known about a request without Coraza.
+type Result struct {
+	// Clean is true when no rule can match that Mask does not exclude.
+	Clean bool
+	// Candidates are the rules that may match otherwise, at most 64.
+	Candidates []Candidate
+	// GaveUp tells that the request was too costly to look at, and that other
+	// rules may match than the candidates.
+	GaveUp bool
+}
+
+// judgement is the working memory of one Judge.
+type judgement struct {
+	p      *Program
+	in     *Input
+	mask   Mask
+	budget int
+	gaveUp bool
+	work   int
+
+	arena   arena
+	texts   []text
+	at      []int // by chain: index into texts
+	lower   []byte
+	hits    []uint16
+	found   []Candidate
+	pending []match
+	views   views
+	vals    []kv
+}
+
+// text is one form of a value.
+type text struct {
+	s     string
+	mask  mask
+	seen  bool // whether found holds what the union automaton saw
+	found bitset
+}
+
+// match is a head that matches.
+type match struct {
+	head
+	variable, key string
+	value         string // after all transformations
+	unknown       bool   // the value is not known
+}
+
+func (m *match) name() string {
+	if m.key == "" {
+		return m.variable
+	}
+	return m.variable + ":" + m.key
+}
+
+// Judge looks at a request. mask may be nil.
+func (p *Program) Judge(in *Input, mask Mask) Result {
+	if p.blind {
+		return Result{GaveUp: true}
+	}
+	j, _ := p.pool.Get().(*judgement)
+	if j == nil {
+		j = &judgement{p: p, at: make([]int, len(p.chains))}
+	}
+	j.in, j.mask, j.budget, j.gaveUp, j.work = in, mask, buildBudget, false, 0
+	j.found, j.pending = j.found[:0], j.pending[:0]
+	j.visit()
+	j.scalars()
+	j.settle()
+	r := Result{Clean: len(j.found) == 0 && !j.gaveUp, GaveUp: j.gaveUp}
+	if len(j.found) > 0 {
+		r.Candidates = append([]Candidate(nil), j.found...)
+	}
+	j.release()
+	p.pool.Put(j)
+	return r
+}
+
+// release drops what refers to the request.
+func (j *judgement) release() {
+	j.in, j.mask = nil, nil
+	j.arena.reset()
+	clear(j.pending[:cap(j.pending)])
+	clear(j.vals[:cap(j.vals)])
+	clear(j.found[:cap(j.found)])
+	for i := range j.texts[:cap(j.texts)] {
+		j.texts[:cap(j.texts)][i].s = ""
+	}
+	j.views.reset()
+}
+
+func (j *judgement) lowered(key string) []byte {
+	j.lower = j.lower[:0]
+	for i := 0; i < len(key); i++ {
+		if key[i] >= 0x80 {
+			return append(j.lower[:0], strings.ToLower(key)...)
+		}
+		j.lower = append(j.lower, lowerByte(key[i]))
+	}
+	return j.lower
+}
+
+// value looks at one value of the request.
+func (j *judgement) value(src source, key, value string) {
+	t := &j.p.tables[src]
+	if len(t.heads) == 0 || j.gaveUp {
+		return
+	}
+	c := t.plain
+	if len(t.keyed) > 0 || len(t.regexes) > 0 {
+		c = t.resolve(j.p, j.lowered(key))
+	}
+	if c == nil {
+		return
+	}
+	if len(value) > cacheValue || c.uncached {
+		j.evaluate(c, key, value, true)
+		j.report(c, key, value, j.hits)
+		return
+	}
+	h := j.p.verdicts.hash(c.id, value)
+	if v := j.p.verdicts.get(h, c.id, value); v != nil {
+		if len(v.hits) > 0 {
+			j.report(c, key, value, v.hits)
+		}
+		return
+	}
+	j.evaluate(c, key, value, false)
+	if !j.gaveUp && j.p.verdicts.again(h) {
+		j.p.verdicts.put(h, c.id, value, j.hits)
+	}
+	j.report(c, key, value, j.hits)
+}
+
+// excluded reports whether the caller's mask or nothing covers a head here.
+func (j *judgement) excluded(h head, key string) bool {
+	return h.u.detection && j.mask != nil && j.mask.Excluded(h.u.id, h.t.variable, key)
+}
+
+// evaluate fills j.hits with the heads of c that match value. With masked set,
+// heads that the mask excludes are not looked at.
+func (j *judgement) evaluate(c *class, key, value string, masked bool) {
+	j.hits = j.hits[:0]
+	j.texts = j.texts[:0]
+	first := j.addText(value)
+	for _, n := range c.nodes {
+		if n.parent == nil {
+			j.at[n.id] = first
+			continue
+		}
+		j.at[n.id] = j.transform(j.at[n.parent.id], n)
+	}
+	for i := range c.groups {
+		j.group(&c.groups[i], key, masked)
+	}
+	for _, h := range c.multis {
+		j.multi(h, key, masked)
+	}
+	for _, h := range c.maybes {
+		j.hit(h)
+	}
+}
+
+// transform returns the text that n's last step makes of text i.
+func (j *judgement) transform(i int, n *chainNode) int {
+	if j.texts[i].mask&n.tr.needs == 0 {
+		return i
+	}
+	return j.sameOrNew(i, n.tr.apply(&j.arena, j.texts[i].s))
+}
+
+func (j *judgement) sameOrNew(i int, s string) int {
+	if s == j.texts[i].s {
+		return i
+	}
+	for k := range j.texts {
+		if j.texts[k].s == s {
+			return k
+		}
+	}
+	return j.addText(s)
+}
+
+func (j *judgement) addText(s string) int {
+	n := len(j.texts)
+	if n < cap(j.texts) {
+		j.texts = j.texts[:n+1]
+	} else {
+		j.texts = append(j.texts, text{})
+	}
+	t := &j.texts[n]
+	t.s, t.mask, t.seen = s, maskOf(s), false
+	return n
+}
+
+// search runs the union automaton over a text once.
+func (j *judgement) search(t *text) bool {
+	if t.seen {
+		return true
+	}
+	if t.found == nil {
+		t.found = newBitset(j.p.factors)
+	}
+	t.found.clear()
+	if !j.p.union.scan(t.s, t.found, &j.budget) {
+		j.gaveUp = true
+		return false
+	}
+	t.seen = true
+	return true
+}
+
+func (j *judgement) group(g *group, key string, masked bool) {
+	i := j.at[g.node.id]
+	if g.lower && j.texts[i].mask&hasHigh != 0 {
+		i = j.sameOrNew(i, strings.ToLower(j.texts[i].s))
+	}
+	t := &j.texts[i]
+	if len(g.byBit) > 0 || len(g.always) > 0 {
+		if !j.search(t) {
+			return
+		}
+		for w, x := range t.found {
+			for x &= g.search[w]; x != 0; x &= x - 1 {
+				for _, h := range g.byBit[w<<6|bits.TrailingZeros64(x)] {
+					if t.foundAll(h.l.test2.pattern.factors) {
+						j.try(h, key, t, masked)
+					}
+				}
+			}
+		}
+		for _, h := range g.always {
+			j.try(h, key, t, masked)
+		}
+	}
+	if len(g.direct) == 0 {
+		return
+	}
+	s := t.s
+	if g.lower && t.mask&hasUpper != 0 {
+		s = strings.ToLower(s)
+	}
+	x := expansion{j: j}
+	for _, h := range g.direct {
+		if masked && j.excluded(h, key) {
+			continue
+		}
+		m, sure := h.l.test.eval(s, &x, &j.budget)
+		if !sure || m != h.l.negated {
+			j.confirm(h, key, s)
+		}
+	}
+}
+
+func (t *text) foundAll(factors []int32) bool {
+	for _, f := range factors {
+		if !t.found.has(int(f)) {
+			return false
+		}
+	}
+	return true
+}
+
+// try verifies a head whose pattern may be in t.
+func (j *judgement) try(h head, key string, t *text, masked bool) {
+	if masked && j.excluded(h, key) {
+		return
+	}
+	p := h.l.test2.pattern
+	if !p.match(t.s, t.mask&hasHigh == 0, &j.budget) {
+		return
+	}
+	s := t.s
+	if p.fold {
+		s = strings.ToLower(s)
+	}
+	j.confirm(h, key, s)
+}
+
+// confirm notes a head that matches, unless the rest of its chain cannot.
+func (j *judgement) confirm(h head, key, s string) {
+	m := match{head: h, variable: h.t.variable, key: key, value: s}
+	if h.u.local && len(h.u.links) > 1 && !j.chain(h.u, &m, []match{m}) && !j.feeds(&m) {
+		return
+	}
+	if !h.u.detection && !j.feeds(&m) {
+		return
+	}
+	j.hit(h)
+}
+
+func (j *judgement) hit(h head) { j.hits = append(j.hits, uint16(h.at)) }
+
+// multi evaluates a head with multiMatch: on the value and on every result of a
+// transformation that changed it.
+func (j *judgement) multi(h head, key string, masked bool) {
+	if masked && j.excluded(h, key) {
+		return
+	}
+	n := len(j.hits)
+	j.stages(h.l.node, j.texts[0].s, func(s string) bool {
+		m, sure := h.l.test.eval(s, &expansion{j: j}, &j.budget)
+		if !sure || m != h.l.negated {
+			j.confirm(h, key, s)
+		}
+		return len(j.hits) == n
+	})
+}
+
+// stages calls f with s and each changed result until f returns false. Where
+// Coraza might not report a change, f sees what follows from either.
+func (j *judgement) stages(n *chainNode, s string, f func(string) bool) {
+	var steps []*chainNode
+	for ; n.parent != nil; n = n.parent {
+		steps = append(steps, n)
+	}
+	if f(s) {
+		j.stagesFrom(steps, s, f)
+	}
+}
+
+// stagesFrom runs steps, the last one first.
+func (j *judgement) stagesFrom(steps []*chainNode, s string, f func(string) bool) bool {
+	for k := len(steps) - 1; k >= 0; k-- {
+		tr := &steps[k].tr
+		out := tr.apply(&j.arena, s)
+		if out == s {
+			continue
+		}
+		if tr.quiet != nil && tr.quiet(s, out) && !j.stagesFrom(steps[:k], s, f) {
+			return false
+		}
+		if s = out; !f(s) {
+			return false
+		}
+	}
+	return true
+}
+
+// apply runs all transformations of a chain.
+func (n *chainNode) apply(a *arena, s string) string {
+	if n.parent == nil {
+		return s
+	}
+	return n.tr.apply(a, n.parent.apply(a, s))
+}
+
+// report turns the matching heads of a value into candidates, or keeps them
+// until all values were seen.
+func (j *judgement) report(c *class, key, value string, hits []uint16) {
+	for _, i := range hits {
+		h := c.heads[i]
+		if j.excluded(h, key) {
+			continue
+		}
+		if h.u.detection && (len(h.u.links) == 1 || h.u.local) && len(h.u.readers) == 0 {
+			j.candidate(h, key)
+			continue
+		}
+		m := match{head: h, variable: h.t.variable, key: key}
+		if h.l.multi || h.l.test.unknown != "" {
+			m.unknown = true
+		} else {
+			m.value = h.l.node.apply(&j.arena, value)
+		}
+		j.pending = append(j.pending, m)
+	}
+}
+
+func (j *judgement) candidate(h head, key string) {
+	if len(j.found) >= maxCandidates {
+		j.gaveUp = true
+		return
+	}
+	for _, g := range h.u.guards {
+		if j.holds(g) {
+			return
+		}
+	}
+	j.found = append(j.found, Candidate{Rule: h.u.id, Variable: h.t.variable, Key: key})
+}

@@ -1,0 +1,321 @@
+package fastpath
+
+import (
+	"regexp/syntax"
+	"unicode"
+	"unicode/utf8"
+)
+
+// byteSet is a set of byte values.
+type byteSet [4]uint64
+
+func (s *byteSet) add(b byte)      { s[b>>6] |= 1 << (b & 63) }
+func (s *byteSet) has(b byte) bool { return s[b>>6]&(1<<(b&63)) != 0 }
+func (s *byteSet) addRange(lo, hi int) {
+	for b := lo; b <= hi; b++ {
+		s.add(byte(b))
+	}
+}
+
+type opcode uint8
+
+const (
+	opByte  opcode = iota // consume a byte of sets[set], go to out
+	opAlt                 // go to out and to alt
+	opEmpty               // go to out when the assertions in flags hold
+	opMatch               // pattern arg matched
+	opTrie                // consume a byte that is a key of tries[arg], go to its node
+	opFail
+)
+
+// inst is one instruction of a byte automaton.
+type inst struct {
+	op    opcode
+	flags syntax.EmptyOp
+	out   int32
+	alt   int32
+	arg   int32
+}
+
+// nfa is a byte automaton made from regular expressions and word lists. It may
+// accept more than they do, never less: see doc.go.
+type nfa struct {
+	insts   []inst
+	sets    []byteSet
+	setIDs  map[byteSet]int32
+	nodes   []trieNode
+	starts  []int32
+	asserts bool // whether any assertion is left in it
+}
+
+// trieNode is one node of a word list; keys are lower-case bytes.
+type trieNode struct {
+	keys  []byte
+	outs  []int32 // opTrie instructions
+	match int32   // pattern that ends here, or -1
+}
+
+func newNFA() *nfa { return &nfa{setIDs: map[byteSet]int32{}} }
+
+func (n *nfa) emit(i inst) int32 {
+	n.insts = append(n.insts, i)
+	return int32(len(n.insts) - 1)
+}
+
+func (n *nfa) set(s byteSet) int32 {
+	if id, ok := n.setIDs[s]; ok {
+		return id
+	}
+	n.sets = append(n.sets, s)
+	id := int32(len(n.sets) - 1)
+	n.setIDs[s] = id
+	return id
+}
+
+// dialect says how the runes of an expression stand for bytes.
+type dialect struct {
+	latin1 bool // one rune is one byte; others never match
+	fold   bool // the text is the lower-cased form of what is scanned
+}
+
+// cutRune stands for "whatever follows": see gaps.go. It is a code point that
+// no text interchanges.
+const cutRune = '\U0010FFFE'
+
+// addRegexp adds an expression; pattern is reported when it may match.
+func (n *nfa) addRegexp(re *syntax.Regexp, d dialect, pattern int32) error {
+	prog, err := syntax.Compile(re.Simplify())
+	if err != nil {
+		return err
+	}
+	base := int32(len(n.insts))
+	for range prog.Inst {
+		n.emit(inst{op: opFail})
+	}
+	for i := range prog.Inst {
+		p := &prog.Inst[i]
+		out := base + int32(p.Out)
+		at := base + int32(i)
+		switch p.Op {
+		case syntax.InstAlt, syntax.InstAltMatch:
+			n.insts[at] = inst{op: opAlt, out: out, alt: base + int32(p.Arg)}
+		case syntax.InstCapture, syntax.InstNop:
+			n.insts[at] = inst{op: opAlt, out: out, alt: out}
+		case syntax.InstEmptyWidth:
+			n.insts[at] = inst{op: opEmpty, flags: syntax.EmptyOp(p.Arg), out: out}
+			n.asserts = true
+		case syntax.InstMatch:
+			n.insts[at] = inst{op: opMatch, arg: pattern}
+		case syntax.InstFail:
+		case syntax.InstRune, syntax.InstRune1, syntax.InstRuneAny, syntax.InstRuneAnyNotNL:
+			ranges := instRanges(p)
+			if len(ranges) == 2 && ranges[0] == cutRune && ranges[1] == cutRune {
+				n.insts[at] = inst{op: opMatch, arg: pattern}
+				continue
+			}
+			n.addRunes(at, out, ranges, d)
+		}
+	}
+	n.starts = append(n.starts, base+int32(prog.Start))
+	return nil
+}
+
+// instRanges returns the runes an instruction accepts as pairs of bounds.
+func instRanges(p *syntax.Inst) []rune {
+	switch p.Op {
+	case syntax.InstRuneAny:
+		return []rune{0, unicode.MaxRune}
+	case syntax.InstRuneAnyNotNL:
+		return []rune{0, '\n' - 1, '\n' + 1, unicode.MaxRune}
+	}
+	if len(p.Rune) != 1 {
+		return p.Rune
+	}
+	r := p.Rune[0]
+	out := []rune{r, r}
+	if syntax.Flags(p.Arg)&syntax.FoldCase != 0 {
+		for f := unicode.SimpleFold(r); f != r; f = unicode.SimpleFold(f) {
+			out = append(out, f, f)
+		}
+	}
+	return out
+}
+
+// addRunes writes instruction at: it accepts one rune of ranges and goes to out.
+func (n *nfa) addRunes(at, out int32, ranges []rune, d dialect) {
+	var bytes byteSet
+	limit := 0x7f
+	if d.latin1 {
+		limit = 0xff
+	}
+	var wide []rune // the runes above limit, while they are few
+	many := false
+	for i := 0; i < len(ranges); i += 2 {
+		lo, hi := int(ranges[i]), int(ranges[i+1])
+		if lo <= limit {
+			bytes.addRange(lo, min(hi, limit))
+		}
+		if hi <= limit || d.latin1 {
+			continue
+		}
+		lo = max(lo, limit+1)
+		if hi-lo > 8 || len(wide) > 8 || lo <= utf8.RuneError && hi >= utf8.RuneError {
+			many = true
+			continue
+		}
+		for r := lo; r <= hi; r++ {
+			wide = append(wide, rune(r))
+		}
+	}
+	if d.fold {
+		bytes = foldSet(bytes)
+	}
+	heads := []int32{}
+	if bytes != (byteSet{}) {
+		heads = append(heads, n.emit(inst{op: opByte, arg: n.set(bytes), out: out}))
+	}
+	if many {
+		heads = append(heads, n.addAnyWide(out))
+	} else {
+		for _, r := range wide {
+			var buf [utf8.UTFMax]byte
+			enc := buf[:utf8.EncodeRune(buf[:], r)]
+			next := out
+			for i := len(enc) - 1; i >= 0; i-- {
+				var s byteSet
+				s.add(enc[i])
+				next = n.emit(inst{op: opByte, arg: n.set(s), out: next})
+			}
+			heads = append(heads, next)
+		}
+	}
+	n.insts[at] = inst{op: opFail}
+	switch len(heads) {
+	case 0:
+	case 1:
+		n.insts[at] = inst{op: opAlt, out: heads[0], alt: heads[0]}
+	default:
+		alt := heads[0]
+		for _, h := range heads[1 : len(heads)-1] {
+			alt = n.emit(inst{op: opAlt, out: h, alt: alt})
+		}
+		n.insts[at] = inst{op: opAlt, out: alt, alt: heads[len(heads)-1]}
+	}
+}
+
+// addAnyWide accepts any rune above ASCII and any byte that is no UTF-8: one
+// byte of the upper half and, maybe, continuation bytes after it.
+func (n *nfa) addAnyWide(out int32) int32 {
+	var upper, cont byteSet
+	upper.addRange(0x80, 0xff)
+	cont.addRange(0x80, 0xbf)
+	next := out
+	for range 3 {
+		more := n.emit(inst{op: opByte, arg: n.set(cont), out: next})
+		next = n.emit(inst{op: opAlt, out: out, alt: more})
+	}
+	return n.emit(inst{op: opByte, arg: n.set(upper), out: next})
+}
+
+// foldSet maps a set of bytes of a lower-cased text to the bytes they may have
+// been before.
+func foldSet(s byteSet) byteSet {
+	var out byteSet
+	for b := range 256 {
+		if s.has(lowerByte(byte(b))) {
+			out.add(byte(b))
+		}
+	}
+	return out
+}
+
+func lowerByte(b byte) byte {
+	if 'A' <= b && b <= 'Z' {
+		return b + 'a' - 'A'
+	}
+	return b
+}
+
+// addWords adds a list of words that match anywhere, ASCII case ignored.
+func (n *nfa) addWords(words []string, pattern int32) {
+	root := n.newNode()
+	for _, w := range words {
+		at := root
+		for i := 0; i < len(w); i++ {
+			at = n.child(at, lowerByte(w[i]))
+		}
+		n.nodes[n.insts[at].arg].match = pattern
+	}
+	n.starts = append(n.starts, root)
+}
+
+func (n *nfa) newNode() int32 {
+	n.nodes = append(n.nodes, trieNode{match: -1})
+	return n.emit(inst{op: opTrie, arg: int32(len(n.nodes) - 1)})
+}
+
+func (n *nfa) child(at int32, b byte) int32 {
+	node := n.insts[at].arg
+	for i, k := range n.nodes[node].keys {
+		if k == b {
+			return n.nodes[node].outs[i]
+		}
+	}
+	out := n.newNode()
+	n.nodes[node].keys = append(n.nodes[node].keys, b)
+	n.nodes[node].outs = append(n.nodes[node].outs, out)
+	return out
+}
+
+// classes partitions the bytes into classes that no instruction tells apart.
+func (n *nfa) classes() (of [256]uint8, count int) {
+	sets := n.sets
+	if n.asserts {
+		var word, newline byteSet
+		for b := range 256 {
+			if isWord(byte(b)) {
+				word.add(byte(b))
+			}
+		}
+		newline.add('\n')
+		sets = append(sets[:len(sets):len(sets)], word, newline)
+	}
+	var keys byteSet
+	for i := range n.nodes {
+		for _, k := range n.nodes[i].keys {
+			keys.add(k)
+		}
+	}
+	for b := range 256 {
+		if !keys.has(byte(b)) {
+			continue
+		}
+		var s byteSet
+		s.add(byte(b))
+		if 'a' <= b && b <= 'z' {
+			s.add(byte(b) - 'a' + 'A')
+		}
+		sets = append(sets[:len(sets):len(sets)], s)
+	}
+	ids := map[string]uint8{}
+	sig := make([]byte, (len(sets)+7)/8)
+	for b := range 256 {
+		clear(sig)
+		for i := range sets {
+			if sets[i].has(byte(b)) {
+				sig[i/8] |= 1 << (i % 8)
+			}
+		}
+		id, ok := ids[string(sig)]
+		if !ok {
+			id = uint8(len(ids))
+			ids[string(sig)] = id
+		}
+		of[b] = id
+	}
+	return of, len(ids)
+}
+
+func isWord(b byte) bool {
+	return 'a' <= b && b <= 'z' || 'A' <= b && b <= 'Z' || '0' <= b && b <= '9' || b == '_'
+}
