@@ -213,14 +213,14 @@ func (s *Set) Match(m Mask, r *reader.Request, rank exchange.Rank, now time.Time
 	if s == nil || len(s.all) == 0 {
 		return m
 	}
-	plain, unambiguous := Normal(r.Path)
+	_, unambiguous := Normal(r.Path)
 	for _, x := range s.all {
 		if !rank.Covers(x.Source.Who) ||
 			len(x.methods) > 0 && !slices.Contains(x.methods, r.Method) ||
 			!x.Source.Expires.IsZero() && now.After(x.Source.Expires) {
 			continue
 		}
-		if (x.shape.any() || unambiguous && x.shape.match(plain)) && x.asked(r) {
+		if x.shape.covers(r.Path, unambiguous) && x.asked(r) {
 			m.hold = append(m.hold, x)
 		}
 	}

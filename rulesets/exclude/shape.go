@@ -3,6 +3,7 @@ package exclude
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -12,6 +13,7 @@ import (
 type shape struct {
 	segments []string
 	open     bool // ends in "**"
+	doubled  bool // has an empty segment, as the ids of WordPress's templates do
 }
 
 func parseShape(s string) (shape, error) {
@@ -28,6 +30,7 @@ func parseShape(s string) (shape, error) {
 	if last := len(sh.segments) - 1; sh.segments[last] == "**" {
 		sh.segments, sh.open = sh.segments[:last], true
 	}
+	sh.doubled = slices.Contains(sh.segments, "")
 	for _, seg := range sh.segments {
 		if strings.Contains(seg, "**") {
 			return shape{}, errors.New(`"**" stands only as the last segment of a path`)
@@ -36,10 +39,29 @@ func parseShape(s string) (shape, error) {
 			return shape{}, fmt.Errorf(`path %q: the only name in braces is {n}, for digits`, s)
 		}
 	}
-	if plain, ok := Normal(strings.NewReplacer("{n}", "0", "**", "x", "*", "x").Replace(s)); !ok || plain == "" {
+	if plain, ok := Normal(strings.NewReplacer("{n}", "0", "**", "x", "*", "x", "//", "/x/").Replace(s)); !ok || plain == "" {
 		return shape{}, fmt.Errorf("path %q is not in its plain form: no dots, no doubled slashes, no escapes of plain characters", s)
 	}
 	return sh, nil
+}
+
+// covers reports whether the shape is that of a raw path, which is in its plain
+// form when unambiguous. A path with a doubled slash is never in its plain form
+// and fits only a shape that has one in the same place.
+func (sh shape) covers(raw string, unambiguous bool) bool {
+	if sh.any() {
+		return true
+	}
+	if sh.doubled {
+		if strings.Count(raw, "//") != 1 || strings.HasPrefix(raw, "//") {
+			return false
+		}
+		if _, plain := Normal(strings.Replace(raw, "//", "/", 1)); !plain {
+			return false
+		}
+		return sh.match(raw)
+	}
+	return unambiguous && sh.match(raw)
 }
 
 func (sh shape) any() bool { return sh.segments == nil && !sh.open }
