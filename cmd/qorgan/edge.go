@@ -17,6 +17,7 @@ import (
 	"github.com/qorgan/qorgan/guard"
 	"github.com/qorgan/qorgan/proxy"
 	"github.com/qorgan/qorgan/rulesets"
+	"github.com/qorgan/qorgan/rulesets/profiles"
 )
 
 // edge is all that judges and forwards, built and not yet serving. `check`
@@ -95,9 +96,14 @@ func (e *edge) buildGuard(at state, record func(event.Event)) (err error) {
 }
 
 func (e *edge) buildRules(ctx context.Context, record func(event.Event)) (err error) {
+	known, err := profiles.Load()
+	if err != nil {
+		return fmt.Errorf("load profiles: %w", err)
+	}
 	e.judge, err = rulesets.New(rulesets.Options{
-		Record: record,
-		Log:    component(e.log, "rulesets"),
+		Record:   record,
+		Profiles: known,
+		Log:      component(e.log, "rulesets"),
 	})
 	if err != nil {
 		return fmt.Errorf("build rules: %w", err)
