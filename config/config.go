@@ -134,6 +134,8 @@ type Site struct {
 	Contact string `yaml:"contact"`
 	// Exclusions are the owner's own rule exclusions. None by default.
 	Exclusions []Exclusion `yaml:"exclusions"`
+	// Surface says which PHP files visitors may ask for directly.
+	Surface Surface `yaml:"surface"`
 	// Trusted stands in place of the process's own trusted for this site.
 	Trusted *Trusted `yaml:"trusted"`
 	// Timeouts bounds waiting for the upstream.
@@ -141,6 +143,17 @@ type Site struct {
 	// HSTS is the max-age of Strict-Transport-Security; 0 sends none. 0 by
 	// default.
 	HSTS time.Duration `yaml:"hsts"`
+}
+
+// Surface says which PHP files of a site may be asked for directly, besides
+// those its CMS answers on.
+type Surface struct {
+	// Allow are paths from the root, "/pay/callback.php", or shapes of them,
+	// "/tools/**". A * stands for characters of one segment, {n} for a number, a
+	// last ** for all that follows. None by default.
+	Allow []string `yaml:"allow"`
+	// Open lets every PHP file be asked for. false by default.
+	Open bool `yaml:"open"`
 }
 
 // Upstream is one server that answers for a site. In the file a bare URL may

@@ -121,6 +121,11 @@ func (k checker) site(at string, s *Site) {
 	if s.Trusted != nil {
 		k.trusted(at+".trusted", *s.Trusted)
 	}
+	for i, p := range s.Surface.Allow {
+		if !isPathShape(p) {
+			k.wrong(fmt.Sprintf("%s.surface.allow[%d]", at, i), "/pay/callback.php or /tools/**", "%q is not a path's shape", p)
+		}
+	}
 	for i, x := range s.Exclusions {
 		k.exclusion(fmt.Sprintf("%s.exclusions[%d]", at, i), x)
 	}
