@@ -13,6 +13,7 @@ import (
 	"github.com/qorgan/qorgan/config"
 	"github.com/qorgan/qorgan/event"
 	"github.com/qorgan/qorgan/guard/recognise"
+	"github.com/qorgan/qorgan/guard/surface"
 	"github.com/qorgan/qorgan/guard/witness"
 )
 
@@ -34,6 +35,7 @@ type Options struct {
 type Guard struct {
 	recognise *recognise.Recogniser
 	witness   *witness.Witness
+	surface   *surface.Lock
 }
 
 // New makes a Guard and starts what it needs; Close stops that again.
@@ -74,12 +76,20 @@ func New(o Options) (*Guard, error) {
 	if err != nil {
 		return nil, fmt.Errorf("guard: %w", err)
 	}
-	return &Guard{recognise: known, witness: w}, nil
+	lock, err := surface.New(surface.Options{
+		Path:   inside(o.Data, "surface"),
+		Logger: o.Logger.With().Str("part", "surface").Logger(),
+		Record: o.Record,
+	})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("guard: %w", err), w.Close())
+	}
+	return &Guard{recognise: known, witness: w, surface: lock}, nil
 }
 
 // Handler puts the room in front of next.
 func (g *Guard) Handler(next http.Handler) http.Handler {
-	return g.recognise.Handler(g.witness.Handler(next))
+	return g.recognise.Handler(g.witness.Handler(g.surface.Handler(next)))
 }
 
 // Recognised returns the CMS profile of a site with `profile: auto` and what
@@ -98,5 +108,5 @@ func inside(data, name string) string {
 	if data == "" {
 		return ""
 	}
-	return filepath.Join(data, "guard", name)
+	return filepath.Join(data, name)
 }
