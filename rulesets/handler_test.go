@@ -41,6 +41,7 @@ func (r *recorder) take() []*event.Event {
 // edge is a server with the judge between client and upstream.
 type edge struct {
 	*httptest.Server
+	j    *Judge
 	rec  *recorder
 	site *config.Site
 	seen chan *http.Request // requests that reached the upstream
@@ -100,7 +101,7 @@ func newEdge(t *testing.T, j *Judge, site *config.Site, upstream http.HandlerFun
 		t.Fatal(err)
 	}
 	j.Use(b)
-	e := &edge{rec: rec, site: site, seen: make(chan *http.Request, 64), body: make(chan string, 64)}
+	e := &edge{j: j, rec: rec, site: site, seen: make(chan *http.Request, 64), body: make(chan string, 64)}
 	if upstream == nil {
 		upstream = func(w http.ResponseWriter, r *http.Request) {
 			b, _ := io.ReadAll(r.Body)
