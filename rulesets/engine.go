@@ -3,6 +3,7 @@ package rulesets
 import (
 	"fmt"
 	"io/fs"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -62,10 +63,18 @@ func newEngine(h half, crs fs.FS, sources []Source, w *watch) (*engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := checkSources(sources); err != nil {
+	root := ruleFS{crs: crs, own: make(map[string]string, len(sources))}
+	body := requests
+	if h == outbound {
+		body = responses
+	}
+	texts, err := root.texts(append([]string{first}, body...))
+	if err != nil {
 		return nil, err
 	}
-	root := ruleFS{crs: crs, own: make(map[string]string, len(sources))}
+	if err := checkSources(sources, texts); err != nil {
+		return nil, err
+	}
 	var text strings.Builder
 	text.WriteString(setup)
 	include := func(name string) { fmt.Fprintf(&text, "Include %s\n", name) }
@@ -81,10 +90,6 @@ func newEngine(h half, crs fs.FS, sources []Source, w *watch) (*engine, error) {
 		if !s.Setup {
 			include(own[i])
 		}
-	}
-	body := requests
-	if h == outbound {
-		body = responses
 	}
 	for _, name := range body {
 		include(name)
@@ -105,10 +110,11 @@ func newEngine(h half, crs fs.FS, sources []Source, w *watch) (*engine, error) {
 		}
 		return nil, fmt.Errorf("compile rules: %w", err)
 	}
-	texts, err := root.texts(append(append([]string{first}, body...), own...))
+	ownTexts, err := root.texts(own)
 	if err != nil {
 		return nil, err
 	}
+	maps.Copy(texts, ownTexts)
 	for _, r := range loaded {
 		rule := &Rule{ID: r.ID(), Phase: int(r.Phase()), File: fromAt(r.File()), Raw: texts[r.ID()], Tags: r.Tags()}
 		if rule.Raw == "" {

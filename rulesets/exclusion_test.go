@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	coreruleset "github.com/corazawaf/coraza-coreruleset/v4"
+
 	"github.com/qorgan/qorgan/config"
 	"github.com/qorgan/qorgan/event"
 	"github.com/qorgan/qorgan/exchange"
@@ -106,11 +108,11 @@ func TestExclusionsMeanWhatCorazaMeans(t *testing.T) {
 	for i, c := range exclusionCases {
 		fmt.Fprintf(&oracle, "SecRule REQUEST_HEADERS:X-Case \"@streq %d\" \"id:%d,phase:1,pass,nolog,t:none,%s\"\n", i, 1000+i, c.seclang)
 	}
-	plain, err := sharedJudge().engine(inbound, "")
+	plain, err := sharedJudge().current.Load().engine(inbound, "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	stock, err := newEngine(inbound, sharedJudge().crs, []Source{{Name: "oracle.conf", Text: oracle.String(), Setup: true}}, &watch{budget: time.Minute})
+	stock, err := newEngine(inbound, coreruleset.FS, []Source{{Name: "oracle.conf", Text: oracle.String(), Setup: true}}, &watch{budget: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,7 +153,7 @@ func TestExclusionsMeanWhatCorazaMeans(t *testing.T) {
 
 func TestConcurrentExclusionsDoNotMix(t *testing.T) {
 	source := Source{Name: "own.conf", Text: `SecRule REQUEST_HEADERS|!REQUEST_HEADERS:A|!REQUEST_HEADERS:B|!REQUEST_HEADERS:C "@contains needle" "id:2000,phase:1,deny,msg:'needle'"`}
-	e, err := newEngine(inbound, sharedJudge().crs, []Source{source}, &watch{budget: time.Minute})
+	e, err := newEngine(inbound, coreruleset.FS, []Source{source}, &watch{budget: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -178,7 +180,7 @@ func TestConcurrentExclusionsDoNotMix(t *testing.T) {
 }
 
 func TestMatchScoresAddUpToTheRuleSetsOwn(t *testing.T) {
-	e, err := sharedJudge().engine(inbound, "")
+	e, err := sharedJudge().current.Load().engine(inbound, "")
 	if err != nil {
 		t.Fatal(err)
 	}

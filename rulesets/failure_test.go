@@ -11,6 +11,8 @@ import (
 	"github.com/corazawaf/coraza/v3/experimental/plugins"
 	"github.com/corazawaf/coraza/v3/experimental/plugins/plugintypes"
 
+	coreruleset "github.com/corazawaf/coraza-coreruleset/v4"
+
 	"github.com/qorgan/qorgan/config"
 	"github.com/qorgan/qorgan/event"
 	"github.com/qorgan/qorgan/rulesets/exclude"
@@ -140,7 +142,7 @@ func (e *edge) forget() {
 }
 
 func TestBudgetEndsARequest(t *testing.T) {
-	e, err := newEngine(inbound, sharedJudge().crs, nil, &watch{budget: time.Nanosecond})
+	e, err := newEngine(inbound, coreruleset.FS, nil, &watch{budget: time.Nanosecond})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,7 +29,7 @@ func (j *Judge) Handler(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		c := &call{j: j, x: x, w: w, r: r, next: next}
+		c := &call{j: j, b: j.current.Load(), x: x, w: w, r: r, next: next}
 		c.serve()
 	})
 }
@@ -37,6 +37,7 @@ func (j *Judge) Handler(next http.Handler) http.Handler {
 // call is one request in the handler.
 type call struct {
 	j    *Judge
+	b    *Build
 	x    *exchange.Exchange
 	w    http.ResponseWriter
 	r    *http.Request
@@ -55,7 +56,7 @@ func (c *call) serve() {
 		}
 		c.native = true
 	}
-	e, err := c.j.engine(inbound, profileOf(c.x))
+	e, err := c.b.engine(inbound, profileOf(c.x))
 	if err != nil {
 		if c.fail(nil, asEngineError(err)) {
 			c.forward()
@@ -129,7 +130,7 @@ func (c *call) forward() {
 // it would only report.
 func (c *call) passes(e *engine, headOnly bool) bool {
 	start := time.Now()
-	f := c.j.facts(c.x, c.req, c.host)
+	f := c.b.facts(c.x, c.req, c.host)
 	f.native = c.native
 	v, err := e.judge(c.r.Context(), "", c.req, &f, headOnly)
 	c.x.Judge += time.Since(start)

@@ -91,7 +91,7 @@ func exchanging(site *config.Site, next http.Handler) http.Handler {
 
 func newEdge(t *testing.T, j *Judge, site *config.Site, upstream http.HandlerFunc) *edge {
 	t.Helper()
-	if _, err := j.engine(inbound, site.Profile); err != nil {
+	if _, err := j.current.Load().engine(inbound, site.Profile); err != nil {
 		t.Fatal(err)
 	}
 	rec := &recorder{}

@@ -121,11 +121,11 @@ func (w *inspector) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 func (w *inspector) headers() bool {
 	start := time.Now()
 	defer func() { w.c.x.Judge += time.Since(start) }()
-	e, err := w.c.j.engine(outbound, profileOf(w.c.x))
+	e, err := w.c.b.engine(outbound, profileOf(w.c.x))
 	if err != nil {
 		return w.fail(nil, err)
 	}
-	f := w.c.j.facts(w.c.x, w.c.req, w.c.host)
+	f := w.c.b.facts(w.c.x, w.c.req, w.c.host)
 	w.t, err = e.begin(w.c.r.Context(), "", &f, w.c.req)
 	if err == nil {
 		err = w.t.headers()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -13,15 +12,13 @@ import (
 	"time"
 
 	coreruleset "github.com/corazawaf/coraza-coreruleset/v4"
+	"github.com/corazawaf/coraza/v3/experimental"
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/singleflight"
 
 	"github.com/qorgan/qorgan/config"
 	"github.com/qorgan/qorgan/event"
-	"github.com/qorgan/qorgan/exchange"
-	"github.com/qorgan/qorgan/rulesets/exclude"
 	"github.com/qorgan/qorgan/rulesets/language"
-	"github.com/qorgan/qorgan/rulesets/reader"
 )
 
 // Profile is what a CMS profile brings: rules of its own and the exclusions
@@ -48,9 +45,10 @@ type Options struct {
 	// Extra are rules for all sites: the owner's files and virtual patches.
 	Extra []Source
 
-	// RulesDir holds another release of the Core Rule Set: a folder with
-	// @owasp_crs (or rules) inside. It is used only when it passes the
-	// self-test. Empty is the release built in.
+	// RulesDir holds another release of the Core Rule Set, as its archives or
+	// its Go module lay it out. It is used only when it passes the self-test;
+	// otherwise the release built in judges, and New says so in the log. Empty
+	// is the release built in.
 	RulesDir string
 
 	// Budget bounds the time spent judging one request; 5 seconds by default.
@@ -64,19 +62,39 @@ type Options struct {
 }
 
 // Judge judges the requests of all sites. It is safe for concurrent use.
+//
+// What it judges by is changed in two steps: SetExtra, SetProfiles and LoadRules
+// note what is wanted, [Judge.Prepare] compiles it, and [Judge.Use] puts it into
+// force for requests that begin afterwards.
 type Judge struct {
 	opts    Options
-	crs     fs.FS
 	watch   *watch
 	built   singleflight.Group
 	engines sync.Map // [32]byte → *engine
 	current atomic.Pointer[Build]
 	pool    bufferPool
 	observe func(*event.Event) // sees events before secrets are masked; for tests
+
+	mu     sync.Mutex
+	wanted inputs
 }
 
-// New returns a judge with no sites prepared. The rule set is compiled when it
-// is first needed, or by Prepare.
+// inputs are what engines are compiled from.
+type inputs struct {
+	release  *release
+	profiles map[string]Profile
+	extra    []Source
+}
+
+// release is one release of the Core Rule Set.
+type release struct {
+	files fs.FS
+	name  string // "built in", or the folder
+	sum   [32]byte
+}
+
+// New returns a judge with no sites prepared. The rule set is compiled by
+// Prepare, or when it is first needed.
 func New(o Options) (*Judge, error) {
 	if o.Record == nil {
 		o.Record = func(event.Event) {}
@@ -87,106 +105,88 @@ func New(o Options) (*Judge, error) {
 	if o.Spool == "" {
 		o.Spool = os.TempDir()
 	}
-	language.Register()
 	if o.Redact == nil {
 		key := make([]byte, 32)
 		_, _ = rand.Read(key) // never fails
 		o.Redact = event.NewRedactor(key)
 	}
-	j := &Judge{opts: o, crs: coreruleset.FS, watch: &watch{budget: o.Budget}}
-	j.current.Store(&Build{})
+	language.Register()
+	builtIn, err := readRelease(coreruleset.FS, "built in")
+	if err != nil {
+		return nil, err
+	}
+	j := &Judge{opts: o, watch: &watch{budget: o.Budget}}
+	j.wanted = inputs{release: builtIn, profiles: o.Profiles, extra: o.Extra}
+	if o.RulesDir != "" {
+		if err := j.LoadRules(context.Background(), o.RulesDir); err != nil {
+			o.Log.Error().Err(err).Str("hint", "the rule set built in goes on judging").Msg("newer rule set not loaded")
+		}
+	}
+	j.current.Store(newBuild(j, j.wanted))
 	return j, nil
 }
 
 // Close stops what the judge started. Requests under way finish.
 func (j *Judge) Close() error { return nil }
 
-// Build is a set of sites whose rules compiled. It is made by Prepare and put
-// to use by Use, so that a change that does not compile leaves the old one
-// judging.
-type Build struct {
-	sites    map[*config.Site]*exclude.Set
-	profiles map[string]*exclude.Set
+// SetExtra replaces Options.Extra for the next Prepare.
+func (j *Judge) SetExtra(extra []Source) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.wanted.extra = extra
 }
 
-// Prepare compiles whatever the sites need: engines not yet built and their
-// exclusions. Its error joins all mistakes, each with the site's name or the
-// rule file's name and line.
-func (j *Judge) Prepare(ctx context.Context, sites []*config.Site) (*Build, error) {
-	b := &Build{sites: make(map[*config.Site]*exclude.Set, len(sites)), profiles: map[string]*exclude.Set{}}
-	var errs []error
-	for name, p := range j.opts.Profiles {
-		set, err := exclude.Compile(p.Exclusions)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("profile %s: %w", name, err))
-		}
-		b.profiles[name] = set
+// SetProfiles replaces Options.Profiles for the next Prepare.
+func (j *Judge) SetProfiles(profiles map[string]Profile) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.wanted.profiles = profiles
+}
+
+// LoadRules takes the Core Rule Set for the next Prepare from a folder, if that
+// one compiles and passes the self-test. On an error nothing changes.
+func (j *Judge) LoadRules(ctx context.Context, dir string) error {
+	files, err := openRules(dir)
+	if err != nil {
+		return err
 	}
-	profiles := map[string]bool{}
-	responses := false
-	for _, s := range sites {
-		set, err := exclude.Compile(s.Exclusions)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("site %s: %w", s.Name, err))
-		}
-		b.sites[s] = set
-		if s.Mode != config.Off {
-			profiles[s.Profile] = true
-			responses = responses || s.Responses
-		}
+	r, err := readRelease(files, dir)
+	if err != nil {
+		return err
 	}
-	for name := range profiles {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		if _, err := j.engine(inbound, name); err != nil {
-			errs = append(errs, err)
-		}
-		if responses {
-			if _, err := j.engine(outbound, name); err != nil {
-				errs = append(errs, err)
-			}
-		}
+	if err := prove(ctx, r, j.watch); err != nil {
+		return err
 	}
-	if err := errors.Join(errs...); err != nil {
-		return nil, err
-	}
-	return b, nil
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.wanted.release = r
+	return nil
 }
 
 // Use puts a build into force. Requests under way finish under the old one.
-func (j *Judge) Use(b *Build) { j.current.Store(b) }
-
-// mask returns the exclusions that hold for a request of a site. A site that
-// the current build does not know belongs to a request that began before a
-// reload: its exclusions are compiled for it alone.
-func (j *Judge) mask(site *config.Site, profile string, r *reader.Request, rank exchange.Rank, now time.Time) exclude.Mask {
-	b := j.current.Load()
-	own, known := b.sites[site]
-	if !known && len(site.Exclusions) > 0 {
-		own, _ = exclude.Compile(site.Exclusions)
+func (j *Judge) Use(b *Build) {
+	j.current.Store(b)
+	keep := map[[32]byte]bool{}
+	for name := range b.in.profiles {
+		keep[engineKey(inbound, b.in, name)], keep[engineKey(outbound, b.in, name)] = true, true
 	}
-	shared, known := b.profiles[profile]
-	if !known {
-		if p, ok := j.opts.Profiles[profile]; ok && len(p.Exclusions) > 0 {
-			shared, _ = exclude.Compile(p.Exclusions)
+	keep[engineKey(inbound, b.in, "")], keep[engineKey(outbound, b.in, "")] = true, true
+	j.engines.Range(func(key, e any) bool {
+		if !keep[key.([32]byte)] {
+			j.engines.Delete(key)
+			// Transactions under way hold what they need themselves.
+			if c, ok := e.(*engine).waf.(experimental.WAFCloser); ok {
+				_ = c.Close()
+			}
 		}
-	}
-	m := own.Match(exclude.Mask{}, r, rank, now)
-	return shared.Match(m, r, rank, now)
-}
-
-// sources are the rules beside the rule set for a profile.
-func (j *Judge) sources(profile string) []Source {
-	own := j.opts.Profiles[profile].Rules
-	return append(append([]Source(nil), own...), j.opts.Extra...)
+		return true
+	})
 }
 
 // engine returns the engine for a profile, compiling it on first use. Profiles
 // without rules of their own share one.
-func (j *Judge) engine(h half, profile string) (*engine, error) {
-	sources := j.sources(profile)
-	key := engineKey(h, j.opts.RulesDir, sources)
+func (j *Judge) engine(h half, in inputs, profile string) (*engine, error) {
+	key := engineKey(h, in, profile)
 	if e, ok := j.engines.Load(key); ok {
 		return e.(*engine), nil
 	}
@@ -194,7 +194,7 @@ func (j *Judge) engine(h half, profile string) (*engine, error) {
 		if e, ok := j.engines.Load(key); ok {
 			return e, nil
 		}
-		e, err := newEngine(h, j.crs, sources, j.watch)
+		e, err := newEngine(h, in.release.files, in.sources(profile), j.watch)
 		if err != nil {
 			return nil, err
 		}
@@ -207,12 +207,35 @@ func (j *Judge) engine(h half, profile string) (*engine, error) {
 	return e.(*engine), nil
 }
 
+// sources are the rules beside the rule set for a profile.
+func (in inputs) sources(profile string) []Source {
+	own := in.profiles[profile].Rules
+	return append(append([]Source(nil), own...), in.extra...)
+}
+
 // engineKey identifies an engine by what it is compiled from.
-func engineKey(h half, dir string, sources []Source) [32]byte {
+func engineKey(h half, in inputs, profile string) [32]byte {
 	sum := sha256.New()
-	fmt.Fprintf(sum, "%d\x00%s\x00", h, dir)
-	for _, s := range sources {
+	fmt.Fprintf(sum, "%d %x\x00", h, in.release.sum)
+	for _, s := range in.sources(profile) {
 		fmt.Fprintf(sum, "%q %t %d\x00%s\x00", s.Name, s.Setup, len(s.Text), s.Text)
 	}
 	return [32]byte(sum.Sum(nil))
+}
+
+// readRelease identifies a release by its files.
+func readRelease(files fs.FS, name string) (*release, error) {
+	sum := sha256.New()
+	err := fs.WalkDir(files, "@owasp_crs", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		b, err := fs.ReadFile(files, path)
+		fmt.Fprintf(sum, "%q %d\x00%s\x00", path, len(b), b)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read rule set (%s): %w", name, err)
+	}
+	return &release{files: files, name: name, sum: [32]byte(sum.Sum(nil))}, nil
 }

@@ -151,21 +151,17 @@ func (r releaseFS) Open(name string) (fs.File, error) {
 	return r.root.Open(path.Join(r.at, strings.TrimPrefix(rest, "/")))
 }
 
-// newerRules loads the rule set in dir and proves it.
-func newerRules(ctx context.Context, dir string, w *watch) (fs.FS, error) {
-	crs, err := openRules(dir)
+// prove compiles a release and puts it through the self-test.
+func prove(ctx context.Context, r *release, w *watch) error {
+	e, err := newEngine(inbound, r.files, nil, w)
 	if err != nil {
-		return nil, err
+		return fmt.Errorf("load rule set from %s: %w", r.name, err)
 	}
-	e, err := newEngine(inbound, crs, nil, w)
-	if err != nil {
-		return nil, fmt.Errorf("load rule set from %s: %w", dir, err)
-	}
-	if _, err := newEngine(outbound, crs, nil, w); err != nil {
-		return nil, fmt.Errorf("load rule set from %s: %w", dir, err)
+	if _, err := newEngine(outbound, r.files, nil, w); err != nil {
+		return fmt.Errorf("load rule set from %s: %w", r.name, err)
 	}
 	if err := selfCheck(ctx, e); err != nil {
-		return nil, fmt.Errorf("rule set from %s did not pass the self-test: %w", dir, err)
+		return fmt.Errorf("rule set from %s did not pass the self-test: %w", r.name, err)
 	}
-	return crs, nil
+	return nil
 }

@@ -33,8 +33,9 @@ type directive struct {
 
 // checkSources finds what Coraza's parser would overlook in silence: it stops
 // at a line longer than its buffer and drops a directive whose last line ends
-// in a backslash, and whatever follows is not loaded.
-func checkSources(sources []Source) error {
+// in a backslash, and whatever follows is not loaded. It also finds ids that are
+// given twice, of which Coraza does not say where.
+func checkSources(sources []Source, crs map[int]string) error {
 	var errs []error
 	seen := map[int]SourceError{}
 	for _, s := range sources {
@@ -61,6 +62,10 @@ func checkSources(sources []Source) error {
 		}
 		for _, d := range directives(s.Text) {
 			for _, id := range ruleIDs(d.text) {
+				if crs[id] != "" {
+					errs = append(errs, &SourceError{s.Name, d.line, fmt.Errorf("rule id %d is taken by the Core Rule Set; ids below 100000 are free for own rules", id)})
+					continue
+				}
 				if first, dup := seen[id]; dup {
 					errs = append(errs, &SourceError{s.Name, d.line, fmt.Errorf("rule id %d is taken by %s:%d", id, first.File, first.Line)})
 					continue

@@ -283,8 +283,8 @@ const (
 func (t *transaction) matches() (matches []event.Match, denied *Rule) {
 	for _, m := range t.tx.MatchedRules() {
 		rule := t.e.rules[m.Rule().ID()]
-		if rule == nil {
-			continue
+		if rule == nil || t.e.half == outbound && rule.Phase < 3 {
+			continue // what the request matched was said when it was judged
 		}
 		if rule.deny != 0 && denied == nil && !evaluation(rule.ID) {
 			denied = rule

@@ -26,7 +26,7 @@ const (
 )
 
 // facts gathers what the rules may ask about a request beside its bytes.
-func (j *Judge) facts(x *exchange.Exchange, r *reader.Request, host string) Facts {
+func (b *Build) facts(x *exchange.Exchange, r *reader.Request, host string) Facts {
 	f := Facts{
 		Client: x.Client, Peer: x.Peer, Local: x.Local, Host: host,
 		Level: x.Site.Level, Inbound: x.Site.Threshold.Inbound, Outbound: x.Site.Threshold.Outbound,
@@ -38,7 +38,7 @@ func (j *Judge) facts(x *exchange.Exchange, r *reader.Request, host string) Fact
 	if f.Outbound <= 0 {
 		f.Outbound = defaultOutbound
 	}
-	f.Mask = j.mask(x.Site, profileOf(x), r, x.Rank, time.Now())
+	f.Mask = b.mask(x.Site, profileOf(x), r, x.Rank, time.Now())
 	return f
 }
 

@@ -1,0 +1,107 @@
+package rulesets
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/qorgan/qorgan/config"
+	"github.com/qorgan/qorgan/exchange"
+	"github.com/qorgan/qorgan/rulesets/exclude"
+	"github.com/qorgan/qorgan/rulesets/reader"
+)
+
+// Build is a set of sites whose rules compiled. It is made by [Judge.Prepare]
+// and put into force by [Judge.Use], so that a change that does not compile
+// leaves the old one judging. It is immutable; a request is judged by one.
+type Build struct {
+	j        *Judge
+	in       inputs
+	sites    map[*config.Site]*exclude.Set
+	profiles map[string]*exclude.Set
+	engines  sync.Map // engineOf → *engine
+}
+
+type engineOf struct {
+	half    half
+	profile string
+}
+
+func newBuild(j *Judge, in inputs) *Build {
+	return &Build{j: j, in: in, sites: map[*config.Site]*exclude.Set{}, profiles: map[string]*exclude.Set{}}
+}
+
+// Prepare compiles whatever the sites need: engines not yet built and their
+// exclusions. Its error joins all mistakes, each with the site's name or the
+// rule file's name and line.
+func (j *Judge) Prepare(ctx context.Context, sites []*config.Site) (*Build, error) {
+	j.mu.Lock()
+	b := newBuild(j, j.wanted)
+	j.mu.Unlock()
+	var errs []error
+	for name, p := range b.in.profiles {
+		set, err := exclude.Compile(p.Exclusions)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("profile %s: %w", name, err))
+		}
+		b.profiles[name] = set
+	}
+	profiles := map[string]bool{}
+	responses := false
+	for _, s := range sites {
+		set, err := exclude.Compile(s.Exclusions)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("site %s: %w", s.Name, err))
+		}
+		b.sites[s] = set
+		if s.Mode != config.Off {
+			profiles[s.Profile] = true
+			responses = responses || s.Responses
+		}
+	}
+	for name := range profiles {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if _, err := b.engine(inbound, name); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		if responses {
+			if _, err := b.engine(outbound, name); err != nil {
+				errs = append(errs, err)
+			}
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+// engine returns the engine for a profile.
+func (b *Build) engine(h half, profile string) (*engine, error) {
+	key := engineOf{h, profile}
+	if e, ok := b.engines.Load(key); ok {
+		return e.(*engine), nil
+	}
+	e, err := b.j.engine(h, b.in, profile)
+	if err == nil {
+		b.engines.Store(key, e)
+	}
+	return e, err
+}
+
+// mask returns the exclusions that hold for a request of a site. A site that
+// the build does not know belongs to a request that began before a reload: its
+// exclusions are compiled for it alone.
+func (b *Build) mask(site *config.Site, profile string, r *reader.Request, rank exchange.Rank, now time.Time) exclude.Mask {
+	own, known := b.sites[site]
+	if !known && len(site.Exclusions) > 0 {
+		own, _ = exclude.Compile(site.Exclusions)
+	}
+	m := own.Match(exclude.Mask{}, r, rank, now)
+	return b.profiles[profile].Match(m, r, rank, now)
+}
