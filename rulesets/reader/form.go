@@ -51,18 +51,25 @@ func (a *arena) unescape(s string, plus bool) string {
 	}
 	start := a.Len()
 	a.WriteString(s[:i])
+	var piece [256]byte // written at once: a call for each byte costs more
+	n := 0
 	for i < len(s) {
-		switch c := s[i]; {
-		case c == '+' && plus:
-			a.WriteByte(' ')
-		case c == '%' && i+2 < len(s) && hex[s[i+1]] < 16 && hex[s[i+2]] < 16:
-			a.WriteByte(hex[s[i+1]]<<4 | hex[s[i+2]])
+		c := s[i]
+		switch {
+		case c == '%' && i+2 < len(s) && hex[s[i+1]]|hex[s[i+2]] < 16:
+			c = hex[s[i+1]]<<4 | hex[s[i+2]]
 			i += 2
-		default:
-			a.WriteByte(c)
+		case c == '+' && plus:
+			c = ' '
 		}
 		i++
+		piece[n] = c
+		if n++; n == len(piece) {
+			a.Write(piece[:])
+			n = 0
+		}
 	}
+	a.Write(piece[:n])
 	return a.String()[start:]
 }
 

@@ -130,15 +130,12 @@ func alias(raw string) (string, bool) {
 	if i == len(raw) {
 		return "", false
 	}
-	name, base := PHPName(raw)
-	if name == "" || name == raw {
+	// Plain indexes change nothing about what a rule for the base finds.
+	if rest := raw[i:]; i > 0 && rest[0] == '[' && balanced(rest) == len(rest) && strings.IndexByte(rest, 0) < 0 {
 		return "", false
 	}
-	if rest, ok := strings.CutPrefix(raw, base); ok && base != "" && strings.HasPrefix(rest, "[") &&
-		balanced(rest) == len(rest) {
-		return "", false
-	}
-	return name, true
+	name, _ := PHPName(raw)
+	return name, name != "" && name != raw
 }
 
 // plainName holds the bytes that PHP never changes in a name.
