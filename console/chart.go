@@ -25,8 +25,8 @@ type bar struct {
 
 // chartDay is a day's name under the bars, and the line at its midnight.
 type chartDay struct {
-	X, Text int
-	Start   time.Time
+	X     int
+	Start time.Time
 }
 
 const (
@@ -35,7 +35,7 @@ const (
 	barWidth    = 4
 )
 
-// newChart draws hours, oldest first. A bar with any count is at least one
+// newChart draws hours, oldest first, from a midnight on. A bar with any count is at least one
 // unit tall, so that nothing disappears beside a flood.
 func newChart(hours []store.Hour, zone *time.Location) chart {
 	c := chart{Width: max(1, len(hours)*barStep), Height: chartHeight, Empty: true}
@@ -51,7 +51,7 @@ func newChart(hours []store.Hour, zone *time.Location) chart {
 	for i, h := range hours {
 		x := i * barStep
 		if start := h.Start.In(zone); start.Hour() == 0 {
-			c.Days = append(c.Days, chartDay{X: x, Text: x + 12*barStep, Start: start})
+			c.Days = append(c.Days, chartDay{X: x, Start: start})
 		}
 		if h.Blocked+h.Detected == 0 {
 			continue

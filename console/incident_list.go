@@ -31,7 +31,7 @@ type filters struct {
 var spans = []string{"hour", "day", "week", "month"}
 
 var spanLengths = map[string]time.Duration{
-	"hour": time.Hour, "day": 24 * time.Hour, "week": week, "month": 30 * 24 * time.Hour,
+	"hour": time.Hour, "day": 24 * time.Hour, "week": 7 * 24 * time.Hour, "month": 30 * 24 * time.Hour,
 }
 
 // names lists the filters as they stand in the address.
@@ -155,7 +155,7 @@ type incidentListPage struct {
 	Wrong   []string
 	Sites   []string
 	Classes []option
-	Spans   []string
+	Spans   []spanLink
 	Rows    []row
 	Count   int64
 	Many    bool   // more than Count
@@ -164,6 +164,12 @@ type incidentListPage struct {
 	Later   string // what the script asks for what came in since
 	CSV     string
 	Lines   string
+}
+
+// spanLink is a choice of time that is one click away.
+type spanLink struct {
+	Text, Link string
+	Current    bool
 }
 
 // activeFilter is a filter that is set, and the address without it.
@@ -177,7 +183,7 @@ const countLimit = 10_000
 func (s *Server) incidentList(w http.ResponseWriter, r *http.Request, v *visit) error {
 	ctx := r.Context()
 	f := readFilters(r.URL.Query())
-	page := &incidentListPage{Filters: f, Spans: spans}
+	page := &incidentListPage{Filters: f, Spans: f.spanLinks(v.words)}
 	page.Section = "incidents"
 	q, wrong := f.query(v.now)
 	page.Wrong = wrong
@@ -212,9 +218,7 @@ func (s *Server) incidentList(w http.ResponseWriter, r *http.Request, v *visit) 
 			return nil
 		}
 		page.paging(f, q, found)
-		for _, e := range found.Events {
-			page.Rows = append(page.Rows, newRow(v, e))
-		}
+		page.Rows = newRows(v, found.Events)
 	}
 	s.render(w, r, v, http.StatusOK, "incident_list", page)
 	return nil
@@ -250,18 +254,14 @@ func (f filters) active(l *language) []activeFilter {
 	var out []activeFilter
 	for _, n := range f.names() {
 		value := *n.value
-		if value == "" {
-			continue
+		if value == "" || n.name == "span" && spanLengths[value] > 0 {
+			continue // a span has its own links
 		}
 		without := f.values()
 		without.Del(n.name)
 		switch n.name {
 		case "class":
 			value = capital(l.T("class." + className(value) + ".name"))
-		case "span":
-			if spanLengths[value] > 0 {
-				value = l.T("span." + value)
-			}
 		case "action":
 			if value == string(event.Blocked) || value == string(event.Detected) {
 				value = l.T("action." + value)
@@ -270,6 +270,21 @@ func (f filters) active(l *language) []activeFilter {
 		out = append(out, activeFilter{l.T("filter." + n.name), value, withQuery("/incidents", without)})
 	}
 	return out
+}
+
+// spanLinks returns the choices of time, each with the other filters kept.
+func (f filters) spanLinks(l *language) []spanLink {
+	links := []spanLink{}
+	for _, span := range append([]string{""}, spans...) {
+		with := f
+		with.Span, with.From, with.To = span, "", ""
+		text := l.T("span.all")
+		if span != "" {
+			text = l.T("span." + span)
+		}
+		links = append(links, spanLink{text, listURL(with), span == f.Span && f.From+f.To == ""})
+	}
+	return links
 }
 
 type incidentsLaterPage struct {
@@ -290,10 +305,7 @@ func (s *Server) incidentsLater(w http.ResponseWriter, r *http.Request, v *visit
 	if err != nil {
 		return err
 	}
-	page := &incidentsLaterPage{}
-	for _, e := range found.Events {
-		page.Rows = append(page.Rows, newRow(v, e))
-	}
+	page := &incidentsLaterPage{Rows: newRows(v, found.Events)}
 	values := f.values()
 	values.Set("after", string(found.Newer))
 	w.Header().Set("Qorgan-Later", withQuery("/incidents/later", values))

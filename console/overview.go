@@ -9,12 +9,10 @@ import (
 	"github.com/qorgan/qorgan/event"
 )
 
-// week is the time that the overview looks back on.
-const week = 7 * 24 * time.Hour
-
 type overviewPage struct {
 	frame
-	State   string // quiet, safe, watching, off: which headline
+	State   string // quiet, safe, mixed, watching, off: which headline
+	Open    int64  // sites of which something was let through
 	Stopped int64
 	Noted   int64
 	Before  int64 // stopped in the week before
@@ -44,20 +42,21 @@ type share struct {
 
 func (s *Server) overview(w http.ResponseWriter, r *http.Request, v *visit) error {
 	ctx := r.Context()
-	from := v.now.Add(-week)
-	hours, err := s.db.Hours(ctx, from, v.now, "")
+	midnight := time.Date(v.now.Year(), v.now.Month(), v.now.Day(), 0, 0, 0, 0, v.now.Location())
+	from, to := midnight.AddDate(0, 0, -6), midnight.AddDate(0, 0, 1)
+	hours, err := s.db.Hours(ctx, from, to, "")
 	if err != nil {
 		return err
 	}
-	earlier, err := s.db.Hours(ctx, from.Add(-week), from, "")
+	earlier, err := s.db.Hours(ctx, from.AddDate(0, 0, -7), from, "")
 	if err != nil {
 		return err
 	}
-	classes, err := s.db.Classes(ctx, from, v.now, "")
+	classes, err := s.db.Classes(ctx, from, to, "")
 	if err != nil {
 		return err
 	}
-	sites, err := s.db.Sites(ctx, from, v.now)
+	sites, err := s.db.Sites(ctx, from, to)
 	if err != nil {
 		return err
 	}
@@ -88,6 +87,14 @@ func (s *Server) overview(w http.ResponseWriter, r *http.Request, v *visit) erro
 	})
 	known, state := s.state(page)
 	page.Sites, page.State = int64(max(known, len(sites))), state
+	for _, n := range needs {
+		if n.Key == "need.detect" || n.Key == "need.off" {
+			page.Open++
+		}
+	}
+	if page.State == "safe" && page.Open > 0 {
+		page.State = "mixed"
+	}
 	s.render(w, r, v, http.StatusOK, "overview", page)
 	return nil
 }
@@ -158,7 +165,7 @@ func (s *Server) needs(r *http.Request, from time.Time, sites []store.Tally) ([]
 	}
 	for _, t := range sites {
 		mode, known := modes[t.Name]
-		if t.Detected > 0 && (!known || mode == config.Detect) && len(needs) < 6 {
+		if t.Detected > 0 && (!known || mode == config.Detect) {
 			needs = append(needs, need{
 				Key: "need.detect", Site: t.Name, N: t.Detected,
 				Link: listURL(filters{Site: t.Name, Action: string(event.Detected)}),

@@ -18,7 +18,24 @@ type row struct {
 	Client   string // empty when unknown
 	Method   string
 	Target   string
-	Noted    bool // let through
+	Noted    bool   // let through
+	Clock    string // set in lists with headings: the time of day is enough
+	DayHead  string // set on the first row of a day, in lists that have headings
+}
+
+// newRows returns a list with a heading at each new day.
+func newRows(v *visit, events []event.Event) []row {
+	rows := make([]row, 0, len(events))
+	last := ""
+	for _, e := range events {
+		r := newRow(v, e)
+		r.Clock = v.words.Clock(r.Time)
+		if head := v.words.DayHead(e.Time, v.now); head != last {
+			r.DayHead, last = head, head
+		}
+		rows = append(rows, r)
+	}
+	return rows
 }
 
 func newRow(v *visit, e event.Event) row {
@@ -48,6 +65,10 @@ func sentence(l *language, e event.Event) string {
 	class := className(string(e.Class()))
 	tried := l.T("class." + class + ".tried")
 	m, ok := leading(e, event.Class(class))
+	switch event.Class(class) {
+	case event.ClassScanner, event.ClassProtocol, event.ClassPatch:
+		ok = false // who and what it is says more than where it stood
+	}
 	if !ok {
 		return capital(tried)
 	}

@@ -61,8 +61,8 @@ func loadWords() (*words, error) {
 	}
 	w := &words{languages: []*language{
 		{Tag: "en", Name: "English", plural: two, group: ","},
-		{Tag: "ru", Name: "Русский", plural: slavic, group: " "},
-		{Tag: "kk", Name: "Қазақша", plural: one, group: " "},
+		{Tag: "ru", Name: "Русский", plural: slavic, group: "\u202f"},
+		{Tag: "kk", Name: "Қазақша", plural: one, group: "\u202f"},
 	}}
 	var tags []lang.Tag
 	for _, l := range w.languages {
@@ -215,6 +215,18 @@ func (l *language) When(t, now time.Time) string {
 	default:
 		return l.T("date.at", "date", l.Day(t, now), "time", l.Clock(t))
 	}
+}
+
+// DayHead writes a day as the heading of what happened on it.
+func (l *language) DayHead(t, now time.Time) string {
+	t = t.In(now.Location())
+	switch daysBetween(t, now) {
+	case 0:
+		return l.T("date.today-only")
+	case 1:
+		return l.T("date.yesterday-only")
+	}
+	return l.Day(t, now)
 }
 
 // Ago writes how long ago t was, roughly.

@@ -27,7 +27,14 @@
     waiting.forEach(function (html) {
       var box = document.createElement("template");
       box.innerHTML = html;
-      Array.from(box.content.children).forEach(function (row) { row.classList.add("fresh"); });
+      Array.from(box.content.children).forEach(function (row) {
+        if (!row.classList.contains("day")) row.classList.add("fresh");
+      });
+      // The list begins with a day's heading: keep one of each.
+      var first = rows.firstElementChild;
+      var heads = box.content.querySelectorAll(".day");
+      var last = heads[heads.length - 1];
+      if (first && last && first.textContent === last.textContent) first.remove();
       rows.prepend(box.content);
     });
     waiting = [];

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/qorgan/qorgan/event"
@@ -81,8 +82,15 @@ func Story(n int, from, to time.Time, seed uint64) []event.Event {
 	events := make([]event.Event, 0, n)
 	for i := range n {
 		at := from.Add(time.Duration(float64(to.Sub(from)) * float64(i) / float64(n)))
-		if i%5 == 0 { // a fifth of it falls into two hours
-			at = burst.Add(time.Duration(i) * 2 * time.Hour / time.Duration(n))
+		for at.Hour() < 7 && r.IntN(4) > 0 { // quiet nights
+			at = at.Add(time.Duration(1+r.IntN(11)) * time.Hour)
+		}
+		at = at.Add(-time.Duration(r.ExpFloat64() * float64(2*time.Hour)))
+		if at.After(to) || at.Before(from) {
+			at = to.Add(-time.Duration(r.Int64N(int64(to.Sub(from)))))
+		}
+		if i%7 == 0 { // a part of it falls into three hours
+			at = burst.Add(time.Duration(i) * 3 * time.Hour / time.Duration(n))
 		}
 		at = at.Add(time.Duration(r.IntN(1_000_000)) * time.Microsecond)
 		pick := r.IntN(total)
@@ -95,6 +103,7 @@ func Story(n int, from, to time.Time, seed uint64) []event.Event {
 		client := clients[int(r.ExpFloat64()*9)%len(clients)]
 		events = append(events, p.event(redactor, at, sites[r.IntN(len(sites))], client, r))
 	}
+	slices.SortFunc(events, func(a, b event.Event) int { return a.Time.Compare(b.Time) })
 	return events
 }
 
