@@ -1,0 +1,52 @@
+# Everything here needs Go alone, except e2e (Debian packages) and race
+# detection (a C compiler).
+SHELL := /bin/sh
+GO ?= go
+# The race detector needs cgo and a C compiler.
+RACE := $(shell [ "$$($(GO) env CGO_ENABLED)" = 1 ] && command -v "$$($(GO) env CC)" >/dev/null 2>&1 && echo -race)
+ALL := ./...
+
+.DEFAULT_GOAL := help
+.PHONY: help run build test lint crs bench e2e cover fuzz docs
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: build ## A sample site, the edge in front of it and the console, on this machine
+	bin/qorgan demo $(ARGS)
+
+build: ## bin/qorgan, static
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/qorgan ./cmd/qorgan
+
+test: ## go vet and every hermetic test, with the race detector where a C compiler is found
+	$(GO) vet $(ALL)
+	$(GO) test $(RACE) -timeout 20m $(ALL)
+
+lint: ## gofmt and staticcheck, the version pinned in tools/go.mod
+	@bad=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$bad" ] || { echo "not formatted: $$bad"; exit 1; }
+	$(GO) tool -modfile=tools/go.mod staticcheck $(ALL)
+
+crs: ## The Core Rule Set's own regression tests through the real edge
+	$(GO) test -count 1 -run 'CoreRuleSet' ./rulesets
+
+bench: ## Benchmarks of the request path
+	$(GO) test -run '^$$' -bench . -benchmem $(ALL)
+
+e2e: ## A real WordPress and a real browser, from Debian packages
+	cd e2e && $(GO) test -count 1 -timeout 30m ./...
+
+cover: ## Coverage of the hermetic tests: cover.html
+	$(GO) test -coverpkg=./... -coverprofile=cover.out $(ALL)
+	$(GO) tool cover -html=cover.out -o cover.html
+	$(GO) tool cover -func=cover.out | tail -1
+
+FUZZTIME ?= 15s
+fuzz: ## Every fuzz target for FUZZTIME (15s)
+	@for pkg in $$($(GO) list $(ALL)); do \
+	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
+	    echo "$$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; \
+	  done; \
+	done
+
+docs: ## docs/config.md from the comments of config's structs
+	$(GO) test ./config -run TestDocumentation -update
