@@ -79,7 +79,7 @@ var visiting = []action{
 	search("имо и мнение, употребляют"),
 	search("what's new in PHP 8.3?"),
 	search("how to alter table height"),
-	search("../.. relative paths"),
+	search("what are .htaccess and robots.txt?"),
 	comment("in English", "Great photos! Don't miss the bazaar; it's open 'til 7 & closed on Mondays (I've checked)."),
 	comment("with a link", `See <a href="https://example.test/page?id=1&x=2#top" rel="nofollow">my notes</a> and https://example.test/?q=a+b`),
 	comment("in Russian", "Спасибо! А как сделать «group by» и having? Мы ищем товары, которые являются неотъемлемой частью… 😊"),
