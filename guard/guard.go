@@ -14,6 +14,7 @@ import (
 	"github.com/qorgan/qorgan/event"
 	"github.com/qorgan/qorgan/guard/recognise"
 	"github.com/qorgan/qorgan/guard/surface"
+	"github.com/qorgan/qorgan/guard/throttle"
 	"github.com/qorgan/qorgan/guard/witness"
 )
 
@@ -36,6 +37,7 @@ type Guard struct {
 	recognise *recognise.Recogniser
 	witness   *witness.Witness
 	surface   *surface.Lock
+	throttle  *throttle.Throttle
 }
 
 // New makes a Guard and starts what it needs; Close stops that again.
@@ -84,12 +86,12 @@ func New(o Options) (*Guard, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("guard: %w", err), w.Close())
 	}
-	return &Guard{recognise: known, witness: w, surface: lock}, nil
+	return &Guard{recognise: known, witness: w, surface: lock, throttle: throttle.New(throttle.Options{Record: o.Record, Now: o.Now})}, nil
 }
 
 // Handler puts the room in front of next.
 func (g *Guard) Handler(next http.Handler) http.Handler {
-	return g.recognise.Handler(g.witness.Handler(g.surface.Handler(next)))
+	return g.recognise.Handler(g.witness.Handler(g.throttle.Handler(g.surface.Handler(next))))
 }
 
 // Recognised returns the CMS profile of a site with `profile: auto` and what
