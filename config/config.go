@@ -48,10 +48,13 @@ type Console struct {
 	// TLS is off, internal or acme; internal by default. A console that others
 	// can reach must not be off.
 	TLS string `yaml:"tls"`
-	// Keep is how long incidents are kept; 0 is for ever. 90d by default.
+	// URL is the console's address as people reach it, without a path:
+	// https://console.example.kz. Made from listen by default.
+	URL *url.URL `yaml:"url"`
+	// Keep is how long incidents are kept. 90d by default.
 	Keep time.Duration `yaml:"keep"`
 	// Space bounds the incidents' database, in bytes (10GiB): beyond it the
-	// oldest go first. 0 is no bound. 4GiB by default.
+	// oldest go first. 4GiB by default.
 	Space int64 `yaml:"space" unit:"bytes"`
 }
 

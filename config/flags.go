@@ -16,11 +16,13 @@ type Flags struct {
 	HTTPS   []string // as Config.HTTPS
 	Admin   string   // as Config.Admin
 	Console string   // as Console.Listen
-	TLS     string   // as TLS.Mode, and for the console
+	TLS     string   // as TLS.Mode
 	Data    string   // as Config.Data
 	Mode    string   // as Site.Mode, for every site
 	Level   int      // as Site.Level, for every site
 	Profile string   // as Site.Profile, for every site
+
+	ConsoleTLS string // as Console.TLS
 }
 
 // Load reads the file if one is named, lets the flags override it, and
@@ -39,22 +41,32 @@ func (f Flags) Load() (*Config, error) {
 	return c, nil
 }
 
+// LoadConsole is Load for a process that is a console alone: without sites and
+// their listeners.
+func (f Flags) LoadConsole() (*Config, error) {
+	var m mistakes
+	c := Default()
+	c.HTTP, c.HTTPS = nil, nil
+	c.applyProcess(f)
+	c.origin["console.tls"] = position{flag: "--tls"}
+	c.origin["console.listen"] = position{flag: "--listen"}
+	c.finishConsole(&m)
+	if err := m.err(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
 // Load reads the file at path and the sites.d folder beside it, fills the
 // defaults and validates. The error holds every mistake, each with its place:
 // see [Mistakes]. It opens nothing but those files.
 func Load(path string) (*Config, error) { return Flags{File: path}.Load() }
 
-// apply lets the flags override c and notes them as the origin of what they
-// set.
-func (c *Config) apply(f Flags, m *mistakes) {
+// applyProcess lets the flags that are not about sites override c, and notes
+// them as the origin of what they set.
+func (c *Config) applyProcess(f Flags) {
 	if c.origin == nil {
 		c.origin = origin{}
-	}
-	set := func(dst *string, value, path, flag string) {
-		if value != "" {
-			*dst = value
-			c.origin[path] = position{flag: flag}
-		}
 	}
 	setList := func(dst *[]string, value []string, path, flag string) {
 		if len(value) > 0 {
@@ -62,13 +74,26 @@ func (c *Config) apply(f Flags, m *mistakes) {
 			c.origin[path] = position{flag: flag}
 		}
 	}
-	set(&c.Data, f.Data, "data", "--data")
-	set(&c.Admin, f.Admin, "admin", "--admin")
-	set(&c.Console.Listen, f.Console, "console.listen", "--console")
-	set(&c.TLS.Mode, f.TLS, "tls.mode", "--tls")
+	c.set(&c.Data, f.Data, "data", "--data")
+	c.set(&c.Admin, f.Admin, "admin", "--admin")
+	c.set(&c.Console.Listen, f.Console, "console.listen", "--console")
+	c.set(&c.Console.TLS, f.ConsoleTLS, "console.tls", "--console-tls")
+	c.set(&c.TLS.Mode, f.TLS, "tls.mode", "--tls")
 	setList(&c.HTTP, f.HTTP, "http", "--http")
 	setList(&c.HTTPS, f.HTTPS, "https", "--https")
+}
 
+// set lets a flag that was given override one value.
+func (c *Config) set(dst *string, value, path, flag string) {
+	if value != "" {
+		*dst = value
+		c.origin[path] = position{flag: flag}
+	}
+}
+
+// apply lets the flags override c.
+func (c *Config) apply(f Flags, m *mistakes) {
+	c.applyProcess(f)
 	switch {
 	case f.File == "":
 		c.addSite(f, m)
@@ -81,8 +106,8 @@ func (c *Config) apply(f Flags, m *mistakes) {
 	}
 	for i, s := range c.Sites {
 		at := fmt.Sprintf("sites[%d].", i)
-		set((*string)(&s.Mode), f.Mode, at+"mode", "--mode")
-		set(&s.Profile, f.Profile, at+"profile", "--profile")
+		c.set((*string)(&s.Mode), f.Mode, at+"mode", "--mode")
+		c.set(&s.Profile, f.Profile, at+"profile", "--profile")
 		if f.Level != 0 {
 			s.Level = f.Level
 			c.origin[at+"level"] = position{flag: "--level"}

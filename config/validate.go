@@ -42,15 +42,30 @@ func (c *Config) finish(m *mistakes) {
 			*list = nil
 		}
 	}
-	for _, listen := range []*string{&c.Admin, &c.Console.Listen} {
-		if *listen == "off" {
-			*listen = ""
-		}
+	if c.Admin == "off" {
+		c.Admin = ""
+	}
+	if c.Console.Listen == "off" {
+		c.Console.Listen = ""
 	}
 	k.process()
+	if len(k.HTTP)+len(k.HTTPS) == 0 {
+		k.wrong("http", "http: :80, or https: :443", "no listener is left to serve sites on")
+	}
 	k.listeners()
 	k.trusted("trusted", c.Trusted)
 	k.sites()
+}
+
+// finishConsole is finish for a process without sites.
+func (c *Config) finishConsole(m *mistakes) {
+	k := checker{c, m}
+	if c.Console.Listen == "off" || c.Console.Listen == "" {
+		k.wrong("console.listen", "127.0.0.1:9443", "a console alone needs a listener")
+		return
+	}
+	k.process()
+	k.listeners()
 }
 
 func isOff(listen []string) bool { return len(listen) == 1 && listen[0] == "off" }
@@ -72,9 +87,16 @@ func (k checker) process() {
 		k.wrong("tls.email", "email: admin@example.kz", "%q is not a mail address", e)
 	}
 	k.notNegative("drain", k.Drain)
-	k.notNegative("console.keep", k.Console.Keep)
-	if k.Console.Space < 0 {
-		k.wrong("console.space", "10GiB, or 0 for no bound", "%d is negative", k.Console.Space)
+	if k.Console.Keep <= 0 {
+		k.wrong("console.keep", "90d", "%s keeps no incident", k.Console.Keep)
+	}
+	if k.Console.Space < 1<<20 {
+		k.wrong("console.space", "4GiB", "%d bytes keep no incident", k.Console.Space)
+	}
+	if k.Console.URL != nil {
+		if message, hint := checkURL(k.Console.URL); message != "" {
+			k.wrong("console.url", hint, "%s", message)
+		}
 	}
 }
 
@@ -127,9 +149,6 @@ func isLoopback(host string) bool {
 
 // listeners checks every address the process opens.
 func (k checker) listeners() {
-	if len(k.HTTP)+len(k.HTTPS) == 0 {
-		k.wrong("http", "http: :80, or https: :443", "no listener is left to serve sites on")
-	}
 	var seen []listener
 	for _, l := range k.addresses() {
 		host, port, err := splitListener(l.host)
@@ -210,10 +229,10 @@ func (k checker) trusted(path string, t Trusted) {
 	}
 }
 
-// checkURL says what is wrong with an upstream's address, and a hint.
+// checkURL says what is wrong with the address of a server, and a hint.
 func checkURL(u *url.URL) (message, hint string) {
 	if u == nil || u.Host == "" && u.Opaque == "" && u.Path == "" {
-		return "an upstream has no address", "url: http://127.0.0.1:8080"
+		return "there is no address", "url: http://127.0.0.1:8080"
 	}
 	bare := func(scheme string) string { return scheme + "://" + u.Host }
 	switch {
@@ -225,9 +244,9 @@ func checkURL(u *url.URL) (message, hint string) {
 	case u.Hostname() == "":
 		return fmt.Sprintf("%q has no host", u), "http://127.0.0.1:8080"
 	case u.User != nil:
-		return "an upstream takes no user and password", bare(u.Scheme)
+		return "the address takes no user and password", bare(u.Scheme)
 	case u.Path != "" || u.RawQuery != "" || u.Fragment != "" || u.ForceQuery:
-		return "an upstream has no path: what the visitor asked for is forwarded as it came", bare(u.Scheme)
+		return "the address takes no path, only scheme, host and port", bare(u.Scheme)
 	}
 	if p := u.Port(); p != "" {
 		if n, err := strconv.Atoi(p); err != nil || n < 1 || n > 65535 {

@@ -38,11 +38,13 @@ func checkBuild(ctx context.Context, c *config.Config) (err error) {
 		return fmt.Errorf("make scratch folder: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(scratch)) }()
-	e, err := buildEdge(ctx, c, scratchState(c, scratch), zerolog.Nop(), prometheus.NewRegistry(), func(event.Event) {})
+	e, err := buildEdge(ctx, c, scratchState(c, scratch), zerolog.Nop(), prometheus.NewRegistry(),
+		eventSink{record: func(event.Event) {}, masked: func(event.Event) {}})
 	if err == nil {
 		err = e.close()
 	}
-	return err
+	_, consoleErr := consoleTLS(c, scratch)
+	return errors.Join(err, consoleErr)
 }
 
 // summary says what would be served.

@@ -56,25 +56,26 @@ func (d demoCmd) Run(p *process) error {
 	if err != nil {
 		return err
 	}
-	return (&service{process: p, config: c, behind: behind, ready: func(a addresses, r *records) error { return d.greet(p, c, a) }}).run()
+	return (&service{process: p, config: c, behind: behind, link: true, ready: func(a addresses, link string) error { return d.greet(p, c, a, link) }}).run()
 }
 
 // greet prints where to look and what to try.
-func (d demoCmd) greet(p *process, c *config.Config, a addresses) error {
+func (d demoCmd) greet(p *process, c *config.Config, a addresses, link string) error {
 	_, port, err := net.SplitHostPort(a.HTTPS[0])
 	if err != nil {
 		return fmt.Errorf("read address: %w", err)
 	}
 	site := "https://localhost:" + port
 	_, err = fmt.Fprintf(p.out, `
-  The site     %s/
-  An attack    curl -k '%s/search?q=%%27+union+select+password+from+users--'
+  The site      %s/
+  An attack     curl -k '%s/search?q=%%27+union+select+password+from+users--'
+  The console   %s
 
 Certificates come from this machine's own authority, which your browser does
 not know: accept its warning, or import %s.
 Ctrl-C stops.
 
-`, site, site, certs.RootFile(c.CertificateFolder()))
+`, site, site, link, certs.RootFile(c.CertificateFolder()))
 	return err
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
@@ -24,12 +25,19 @@ import (
 // throws it away; `run` serves it and changes it on a reload. reload is called
 // by one goroutine.
 type edge struct {
-	config *config.Config
+	config atomic.Pointer[config.Config] // in force
 	log    zerolog.Logger
 	names  *names
 	guard  *guard.Guard
 	judge  *rulesets.Judge
 	server *proxy.Server
+}
+
+// eventSink is where rooms hand their events. Its functions must not block.
+type eventSink struct {
+	mask   *event.Redactor   // for rooms that mask secrets themselves
+	masked func(event.Event) // takes events without secrets
+	record func(event.Event) // masks, then takes
 }
 
 // state says where a built edge keeps what must survive it.
@@ -49,20 +57,21 @@ func scratchState(c *config.Config, scratch string) state {
 }
 
 // buildEdge builds everything that serving c needs and binds no address. Its
-// error joins all that is wrong. record takes every event; it must not block.
-func buildEdge(ctx context.Context, c *config.Config, at state, log zerolog.Logger, registry *prometheus.Registry, record func(event.Event)) (*edge, error) {
-	e := &edge{config: c, log: log, names: new(names)}
+// error joins all that is wrong.
+func buildEdge(ctx context.Context, c *config.Config, at state, log zerolog.Logger, registry *prometheus.Registry, sink eventSink) (*edge, error) {
+	e := &edge{log: log, names: new(names)}
+	e.config.Store(c)
 	e.names.use(c.Sites)
 
 	certificates, tlsErr := buildTLS(c, at.certs, e.names.serves)
-	guardErr := e.buildGuard(at, record)
-	rulesErr := e.buildRules(ctx, record)
+	guardErr := e.buildGuard(at, sink.record)
+	rulesErr := e.buildRules(ctx, sink)
 	if err := errors.Join(tlsErr, guardErr, rulesErr); err != nil {
 		return nil, errors.Join(err, e.close())
 	}
 	var err error
 	e.server, err = proxy.New(proxy.Options{
-		Config: c, Logger: component(log, "proxy"), Registry: registry, Record: record, TLS: certificates,
+		Config: c, Logger: component(log, "proxy"), Registry: registry, Record: sink.record, TLS: certificates,
 		Middleware: []func(http.Handler) http.Handler{e.guard.Handler, e.judge.Handler},
 	})
 	if err != nil {
@@ -95,20 +104,21 @@ func (e *edge) buildGuard(at state, record func(event.Event)) (err error) {
 	return err
 }
 
-func (e *edge) buildRules(ctx context.Context, record func(event.Event)) (err error) {
+func (e *edge) buildRules(ctx context.Context, sink eventSink) (err error) {
 	known, err := profiles.Load()
 	if err != nil {
 		return fmt.Errorf("load profiles: %w", err)
 	}
 	e.judge, err = rulesets.New(rulesets.Options{
-		Record:   record,
+		Record:   sink.masked,
+		Redact:   sink.mask,
 		Profiles: known,
 		Log:      component(e.log, "rulesets"),
 	})
 	if err != nil {
 		return fmt.Errorf("build rules: %w", err)
 	}
-	rules, err := e.judge.Prepare(ctx, e.config.Sites)
+	rules, err := e.judge.Prepare(ctx, e.config.Load().Sites)
 	if err != nil {
 		return fmt.Errorf("build rules: %w", err)
 	}
@@ -129,15 +139,15 @@ func (e *edge) reload(ctx context.Context, c *config.Config) error {
 	}
 	e.judge.Use(rules)
 	e.names.use(c.Sites)
+	was := e.config.Swap(c)
 	for _, fixed := range []struct{ key, was, is string }{
-		{"data", e.config.Data, c.Data}, {"admin", e.config.Admin, c.Admin}, {"tls.mode", e.config.TLS.Mode, c.TLS.Mode},
-		{"console.listen", e.config.Console.Listen, c.Console.Listen}, {"console.tls", e.config.Console.TLS, c.Console.TLS},
+		{"data", was.Data, c.Data}, {"admin", was.Admin, c.Admin}, {"tls.mode", was.TLS.Mode, c.TLS.Mode},
+		{"console.listen", was.Console.Listen, c.Console.Listen}, {"console.tls", was.Console.TLS, c.Console.TLS},
 	} {
 		if fixed.was != fixed.is {
 			e.log.Warn().Str("key", fixed.key).Str("in_force", fixed.was).Str("written", fixed.is).Msg("this change needs a restart")
 		}
 	}
-	e.config = c
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"syscall"
 	"time"
 )
 
@@ -48,3 +49,16 @@ func (h *httpPart) run(ctx context.Context) error {
 
 // cut ends the requests under way.
 func (h *httpPart) cut() { _ = h.server.Close() }
+
+// listenHint adds to an error of opening a listener what to do about it.
+func listenHint(err error) error {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return withHint(err, "stop the process that holds the port, or another address")
+	case errors.Is(err, syscall.EACCES):
+		return withHint(err, "a port above 1023")
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return withHint(err, "an address of this machine, or :PORT for all of them")
+	}
+	return err
+}

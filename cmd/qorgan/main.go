@@ -9,6 +9,7 @@ import (
 // commands is what `qorgan --help` lists.
 type commands struct {
 	Run     runCmd     `cmd:"" help:"Stand in front of one site or many."`
+	Console consoleCmd `cmd:"" help:"Run the console alone."`
 	Demo    demoCmd    `cmd:"" help:"Show the whole on this machine, in front of a small built-in shop."`
 	Check   checkCmd   `cmd:"" help:"Build everything a start would build, and say every mistake."`
 	Events  eventsCmd  `cmd:"" help:"Print what was recorded."`

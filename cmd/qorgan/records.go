@@ -63,6 +63,11 @@ func (r *records) measure(registry *prometheus.Registry) {
 		func() float64 { return float64(r.queue.Stats().Queued) }))
 }
 
+// sink is what the rooms of the edge get.
+func (r *records) sink() eventSink {
+	return eventSink{mask: r.mask, masked: r.queue.Record, record: r.record}
+}
+
 // record takes one event. It never blocks and is safe for concurrent use.
 func (r *records) record(ev event.Event) {
 	ev.Request = r.mask.Request(ev.Request)

@@ -49,5 +49,5 @@ func (r runCmd) Run(p *process) error {
 	if err != nil {
 		return err
 	}
-	return (&service{process: p, config: c, file: r.Config, load: r.load}).run()
+	return (&service{process: p, config: c, file: r.Config, load: r.load, ready: p.greetFirst}).run()
 }

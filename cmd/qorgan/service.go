@@ -18,10 +18,11 @@ import (
 type service struct {
 	*process
 	config *config.Config
-	file   string                          // empty when there is nothing to reread
-	load   func() (*config.Config, error)  // rereads the configuration
-	behind *httpPart                       // a site of the process's own behind the edge; may be nil
-	ready  func(addresses, *records) error // told once everything listens; may be nil
+	file   string                               // empty when there is nothing to reread
+	load   func() (*config.Config, error)       // rereads the configuration
+	behind *httpPart                            // a site of the process's own behind the edge; may be nil
+	link   bool                                 // make a sign-in link at every start
+	ready  func(a addresses, link string) error // told once everything listens; link signs in to the console
 }
 
 // run serves until a signal stops it.
@@ -38,22 +39,35 @@ func (s *service) run() (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, records.close()) }()
-	e, err := buildEdge(soft, c, stateOf(c), log, registry, records.record)
+	e, err := buildEdge(soft, c, stateOf(c), log, registry, records.sink())
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, e.close()) }()
 
 	life := &lifecycle{log: log, patience: func() time.Duration { return c.Drain + cutTime }}
-	life.add("retention", func(ctx context.Context) error { return records.keep(ctx, c.Console.Keep, c.Console.Space) }, nil)
 	if s.behind != nil {
 		life.add("sample site", s.behind.run, s.behind.cut)
 	}
 	var opened addresses
+	var link string
+	if c.Console.Listen == "" {
+		life.add("retention", func(ctx context.Context) error { return records.keep(ctx, c.Console.Keep, c.Console.Space) }, nil)
+	} else {
+		pages, err := buildConsole(c, records, log, func() []*config.Site { return e.config.Load().Sites })
+		if err == nil {
+			link, err = openConsole(soft, pages, s.link)
+		}
+		if err != nil {
+			return err
+		}
+		opened.Console = pages.URL()
+		life.add("console", pages.Run, nil)
+	}
 	if c.Admin != "" {
 		admin, err := listenPlain(c.Admin, e.server.AdminHandler())
 		if err != nil {
-			return fmt.Errorf("open admin listener: %w", err)
+			return listenHint(fmt.Errorf("admin: %w", err))
 		}
 		defer admin.cut()
 		opened.Admin = admin.address()
@@ -73,10 +87,8 @@ func (s *service) run() (err error) {
 	defer os.Remove(addressesFile(c.Data))
 	log.Info().Strs("http", opened.HTTP).Strs("https", opened.HTTPS).Str("admin", opened.Admin).Str("console", opened.Console).
 		Str("version", version()).Int("sites", len(c.Sites)).Msg("serving")
-	if s.ready != nil {
-		if err := s.ready(opened, records); err != nil {
-			return err
-		}
+	if err := s.ready(opened, link); err != nil {
+		return err
 	}
 	return life.run(soft, hard)
 }

@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+
+	"github.com/qorgan/qorgan/certs"
+	"github.com/qorgan/qorgan/config"
+	"github.com/qorgan/qorgan/console"
+)
+
+type consoleCmd struct {
+	Listen string `placeholder:"ADDR" help:"Listener, host:port. ${console} by default."`
+	TLS    string `name:"tls" placeholder:"off|internal|acme" help:"Certificate: none, of an own local authority, or of a public one. internal by default."`
+	Data   string `placeholder:"DIR" type:"path" help:"Folder for state. ${data} by default here."`
+}
+
+// Run serves the console alone until it is told to stop.
+func (k consoleCmd) Run(p *process) (err error) {
+	c, err := config.Flags{Console: k.Listen, ConsoleTLS: k.TLS, Data: k.Data}.LoadConsole()
+	if err != nil {
+		return err
+	}
+	soft, hard, release := signals()
+	defer release()
+	log := p.logger(c.Log)
+	if err := os.MkdirAll(c.Data, 0o700); err != nil {
+		return fmt.Errorf("make data folder: %w", err)
+	}
+	records, err := openRecords(soft, c.Data, prometheus.NewRegistry(), log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, records.close()) }()
+	pages, err := buildConsole(c, records, log, nil)
+	if err != nil {
+		return err
+	}
+	link, err := openConsole(soft, pages, false)
+	if err != nil {
+		return err
+	}
+	opened := addresses{Console: pages.URL()}
+	if err := opened.write(c.Data); err != nil {
+		return err
+	}
+	defer os.Remove(addressesFile(c.Data))
+	log.Info().Str("console", opened.Console).Str("version", version()).Msg("serving")
+	if err := p.greetFirst(opened, link); err != nil {
+		return err
+	}
+	life := &lifecycle{log: log, patience: func() time.Duration { return c.Drain + cutTime }}
+	life.add("console", pages.Run, nil)
+	return life.run(soft, hard)
+}
+
+// buildConsole builds the console over the store of records. sites may be nil.
+func buildConsole(c *config.Config, r *records, log zerolog.Logger, sites func() []*config.Site) (*console.Server, error) {
+	certificates, err := consoleTLS(c, c.CertificateFolder())
+	if err != nil {
+		return nil, err
+	}
+	o := console.Options{
+		Store: r.db, Listen: c.Console.Listen, TLS: certificates, Logger: log,
+		Sites: sites, Queue: r.queue.Stats, Keep: c.Console.Keep, MaxBytes: c.Console.Space,
+	}
+	if c.Console.URL != nil {
+		o.BaseURL = c.Console.URL.String()
+	}
+	return console.New(o)
+}
+
+// consoleTLS returns the console's certificates, nil without TLS.
+func consoleTLS(c *config.Config, folder string) (*tls.Config, error) {
+	if c.Console.Listen == "" || c.Console.TLS == "off" {
+		return nil, nil
+	}
+	if c.Console.TLS == "acme" {
+		return nil, c.Mistake("console.tls", "this build obtains no certificates of a public authority", "internal")
+	}
+	machine, _ := os.Hostname()
+	local, err := certs.NewLocal(folder, func(name string) bool {
+		return name == "localhost" || name == machine || c.Console.URL != nil && name == c.Console.URL.Hostname()
+	})
+	if err != nil {
+		return nil, fmt.Errorf("build console's certificate: %w", err)
+	}
+	return certs.ServerConfig(local.Certificate), nil
+}
+
+// openConsole opens the console's listener. While nobody has chosen a password
+// yet, and always when it is wanted, it returns a link that signs the first
+// person in, once, within an hour.
+func openConsole(ctx context.Context, pages *console.Server, wanted bool) (link string, err error) {
+	if err := pages.Start(ctx); err != nil {
+		return "", listenHint(err)
+	}
+	known, err := pages.HasPeople(ctx)
+	if err != nil || known && !wanted {
+		return "", err
+	}
+	return pages.SignInLink(ctx, "admin")
+}
+
+// greetFirst prints the link of the first sign-in, if there is one. It goes to
+// standard output: a log keeps what it is told.
+func (p *process) greetFirst(a addresses, link string) error {
+	if link == "" {
+		return nil
+	}
+	_, err := fmt.Fprintf(p.out, "Console: %s\nFirst sign-in, once and within an hour: %s\n", a.Console, link)
+	return err
+}
