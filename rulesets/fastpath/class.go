@@ -20,7 +20,7 @@ type head struct {
 type class struct {
 	id       uint32
 	groups   []group
-	multis   []head
+	quiet    []head // with multiMatch over a transformation that can change a value unnoticed
 	maybes   []head
 	heads    []head
 	uncached bool         // the outcome depends on more than the value
@@ -212,10 +212,18 @@ func (c *class) add(h head, p *Program) {
 		c.maybes = append(c.maybes, h)
 		return
 	case h.l.multi:
-		c.multis = append(c.multis, h)
+		for n := h.l.node; n != nil; n = n.parent {
+			c.group(n, false, p).add(h)
+			if n != h.l.node && n.tr.quiet != nil {
+				c.quiet = append(c.quiet, h)
+			}
+		}
 		return
 	}
-	g := c.group(h.l.base, h.l.lower, p)
+	c.group(h.l.base, h.l.lower, p).add(h)
+}
+
+func (g *group) add(h head) {
 	t := h.l.test2
 	switch {
 	case !t.searched() || h.l.negated:

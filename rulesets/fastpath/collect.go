@@ -15,7 +15,6 @@ type views struct {
 	uri, path, base, query     string
 	line                       string
 	failed                     bool // the target is no URI
-	processor                  string
 	bodyLength, filesSize, all string
 }
 
@@ -27,7 +26,7 @@ func (v *views) make(j *judgement) {
 	v.made = true
 	b := j.arena.take(len(r.Method) + len(r.Target) + len(r.Proto) + 2)
 	b = append(append(append(append(append(b, r.Method...), ' '), r.Target...), ' '), r.Proto...)
-	v.line = j.arena.keep(b)
+	v.line = j.arena.keep(b, "")
 	target, _, _ := strings.Cut(r.Target, "#")
 	v.uri = target
 	if plainURI(target) {
@@ -42,17 +41,17 @@ func (v *views) make(j *judgement) {
 	if i := strings.LastIndexAny(v.path, `/\`); i >= 0 && i+1 < len(v.path) {
 		v.base = v.path[i+1:]
 	}
-	if r.Processor != "" || len(r.Body) > 0 {
-		v.processor = r.Processor
-	}
 	if len(r.Body) > 0 {
 		v.bodyLength = number(len(r.Body))
 	}
-	var size int64
-	for i := range r.Files {
-		size += r.Files[i].Size
-	}
-	if len(r.Files) > 0 {
+	if r.Processor == "MULTIPART" {
+		var size int64
+		for i := range r.Post {
+			size += int64(len(r.Post[i].Value))
+		}
+		for i := range r.Files {
+			size += r.Files[i].Size
+		}
 		v.filesSize = strconv.FormatInt(size, 10)
 	}
 	n := 0
@@ -136,43 +135,27 @@ func (j *judgement) each(s source, out *[]kv) {
 		for i := range r.Fields {
 			give(r.Fields[i].Name, r.Fields[i].Name)
 		}
-	case srcCookie, srcCookieName:
-		j.cookies(s, give)
+	case srcCookie:
+		args(r.Cookies, give)
+	case srcCookieName:
+		names(r.Cookies, give)
 	case srcGet:
 		args(r.Get, give)
-		j.query(s, give)
 	case srcGetName:
 		names(r.Get, give)
-		j.query(s, give)
 	case srcPost:
 		args(r.Post, give)
 	case srcPostName:
 		names(r.Post, give)
-	case srcFile:
-		for i := range r.Files {
-			give("", r.Files[i].Name)
-		}
-	case srcFileField:
-		for i := range r.Files {
-			give("", r.Files[i].Field)
-		}
-	case srcFileSize:
-		for i := range r.Files {
-			give("", strconv.FormatInt(r.Files[i].Size, 10))
+	case srcFile, srcFileField, srcFileSize, srcFileContent, srcPartName, srcPartFile:
+		if r.Processor == "MULTIPART" {
+			j.files(s, give)
 		}
 	case srcPartHeader:
 		for i := range r.Parts {
 			for _, l := range r.Parts[i].Lines {
 				give(r.Parts[i].Name, l)
 			}
-		}
-	case srcPartName:
-		for i := range r.Parts {
-			give(r.Parts[i].Name, r.Parts[i].Name)
-		}
-	case srcPartFile:
-		for i := range r.Files {
-			give(r.Files[i].Field, r.Files[i].Name)
 		}
 	case srcXML:
 		for _, t := range r.Text {
@@ -206,7 +189,7 @@ func (j *judgement) each(s source, out *[]kv) {
 	case srcFilesSize:
 		give("", v.filesSize)
 	case srcProcessor:
-		give("", v.processor)
+		give("", r.Processor)
 	case srcBodyError:
 		give("", "")
 		if j.in.BodyError {
@@ -220,6 +203,48 @@ func (j *judgement) each(s source, out *[]kv) {
 		}
 	case srcRemote:
 		give("", j.in.Remote)
+	case srcHost:
+		give("", j.in.Host)
+	}
+}
+
+// files gives what only a multipart body has.
+func (j *judgement) files(s source, give func(key, value string)) {
+	r := j.in.Request
+	if s == srcPartName {
+		for i := range r.Post {
+			give(r.Post[i].Name, r.Post[i].Name)
+		}
+	}
+	for i := range r.Files {
+		f := &r.Files[i]
+		switch s {
+		case srcFileField:
+			give("", f.Field)
+			continue
+		case srcPartName:
+			give(f.Field, f.Field)
+			continue
+		case srcFileContent:
+			give(f.Field, bytesString(f.Head))
+			continue
+		}
+		for _, name := range [...]string{f.Name, f.Alt} {
+			switch {
+			case name == "":
+			case s == srcFile:
+				give("", name)
+			case s == srcFileSize:
+				give(name, strconv.FormatInt(f.Size, 10))
+			case s == srcPartFile:
+				give(f.Field, name)
+			}
+		}
+	}
+	if s == srcFileField {
+		for i := range r.FileAliases {
+			give("", r.FileAliases[i].Field)
+		}
 	}
 }
 
@@ -233,80 +258,6 @@ func names(as []reader.Arg, give func(key, value string)) {
 	for i := range as {
 		give(as[i].Name, as[i].Name)
 	}
-}
-
-// cookies gives what Coraza reads from the Cookie fields, and what the reader
-// read where that is different.
-func (j *judgement) cookies(s source, give func(key, value string)) {
-	known := j.in.Request.Cookies
-	for _, f := range j.in.Request.Fields {
-		if len(f.Name) != 6 || !strings.EqualFold(f.Name, "cookie") {
-			continue
-		}
-		rest := f.Value
-		for rest != "" {
-			var part string
-			part, rest, _ = strings.Cut(rest, ";")
-			name, value, _ := strings.Cut(trimControls(part), "=")
-			name, value = trimControls(name), trimControls(value)
-			if name == "" && value == "" {
-				continue
-			}
-			if len(known) > 0 && known[0].Name == name && known[0].Value == value {
-				known = known[1:]
-			}
-			if s == srcCookieName {
-				value = name
-			}
-			give(name, value)
-		}
-	}
-	if s == srcCookie {
-		args(known, give)
-	} else {
-		names(known, give)
-	}
-}
-
-func trimControls(s string) string {
-	for s != "" && (s[0] <= ' ' || s[0] == 0x7f) {
-		s = s[1:]
-	}
-	for s != "" && (s[len(s)-1] <= ' ' || s[len(s)-1] == 0x7f) {
-		s = s[:len(s)-1]
-	}
-	return s
-}
-
-// query gives the parameters that Coraza reads from the query itself where the
-// reader read others.
-func (j *judgement) query(s source, give func(key, value string)) {
-	known := j.in.Request.Get
-	rest := j.views.query
-	for rest != "" {
-		var part string
-		part, rest, _ = strings.Cut(rest, "&")
-		if part == "" {
-			continue
-		}
-		name, value, _ := strings.Cut(part, "=")
-		name, value = j.unescape(name), j.unescape(value)
-		if len(known) > 0 && known[0].Name == name && known[0].Value == value {
-			known = known[1:]
-			continue
-		}
-		if s == srcGetName {
-			value = name
-		}
-		give(name, value)
-	}
-}
-
-func (j *judgement) unescape(s string) string {
-	if strings.IndexByte(s, '%') < 0 && strings.IndexByte(s, '+') < 0 {
-		return s
-	}
-	return urlDecode(&j.arena, s)
 }
 
 // header returns the first field of a lower-case name.

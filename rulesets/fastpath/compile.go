@@ -5,6 +5,8 @@ import (
 	"regexp/syntax"
 	"slices"
 	"strings"
+
+	"github.com/corazawaf/coraza/v3/types/variables"
 )
 
 // Options are what Compile needs besides the rules.
@@ -12,6 +14,20 @@ type Options struct {
 	// ReadFile returns the word list that @pmFromFile names. Without it such
 	// rules are not understood.
 	ReadFile func(name string) ([]byte, error)
+
+	// TX are the variables that are set before the first rule runs, by name in
+	// lower case: the paranoia level, the thresholds.
+	TX map[string]string
+
+	// Transformations replace or add to those of Coraza, by name, as the
+	// process registered them with it.
+	Transformations map[string]Transformation
+}
+
+// Transformation is a t: action that is not Coraza's own.
+type Transformation struct {
+	Apply func(string) (string, bool, error)
+	ASCII bool // it leaves text of ASCII alone
 }
 
 // Report says what Compile made of the rules.
@@ -86,9 +102,10 @@ type ptarget struct {
 	tx      bool     // TX as the chain has set it
 	consts  []string // TX as known beforehand
 	setters []*unit  // TX as these units set it
-	matched bool     // MATCHED_VAR
-	all     bool     // MATCHED_VARS
-	maybe   bool     // not understood
+	rv      variables.RuleVariable
+	matched bool // MATCHED_VAR
+	all     bool // MATCHED_VARS
+	maybe   bool // not understood
 }
 
 // chainNode is a chain of transformations, sharing its beginning with others.
@@ -108,6 +125,9 @@ func Compile(directives []string, opt Options) (*Program, Report) {
 		union: newNFA(), prog: &Program{},
 	}
 	c.transforms = transformations(bestFit())
+	for name, t := range opt.Transformations {
+		c.transforms[strings.ToLower(name)] = t.wrap()
+	}
 	c.root()
 	c.read(directives)
 	c.walk()
@@ -146,6 +166,9 @@ func (c *compiler) unknown(id int, raw, format string, args ...any) {
 // walk runs the rules of each phase over what is known beforehand.
 func (c *compiler) walk() {
 	st := newTxState()
+	for k, v := range c.opt.TX {
+		st.put(strings.ToLower(k), txValue{kind: txConst, s: v})
+	}
 	w := walker{c: c, st: st}
 	for phase := 1; phase <= 4; phase++ {
 		w.phase = phase
@@ -402,6 +425,7 @@ func (c *compiler) plink(l *link, st txState, u *unit, dropped bool, r *rule) *p
 // ptarget resolves where a target's values come from.
 func (c *compiler) ptarget(t target, st txState, u *unit, dropped bool) *ptarget {
 	p := &ptarget{target: t}
+	p.rv, _ = variables.Parse(t.variable)
 	switch t.variable {
 	case "TX":
 		c.txTarget(p, st, u)

@@ -80,7 +80,7 @@ func jsDecode(a *arena, s string) string {
 			i += 2
 		}
 	}
-	return a.keep(out)
+	return a.keep(out, s)
 }
 
 func isPair(s string, i int) bool { _, ok := hexPair(s, i); return ok }
@@ -148,7 +148,7 @@ func cssDecode(a *arena, s string) string {
 			i++
 		}
 	}
-	return a.keep(out)
+	return a.keep(out, s)
 }
 
 // escapeSeqDecode decodes ANSI C escapes; the backslash before anything else
@@ -181,7 +181,7 @@ func escapeSeqDecode(a *arena, s string) string {
 			i += 2
 		}
 	}
-	return a.keep(out)
+	return a.keep(out, s)
 }
 
 // base64Decode decodes what is base64. Strict, it stops at the first byte that
@@ -228,7 +228,7 @@ loop:
 	case 3:
 		out = append(out, byte(acc>>10), byte(acc>>2))
 	}
-	return a.keep(out)
+	return a.keep(out, s)
 }
 
 const base64Alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"

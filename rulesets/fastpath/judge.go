@@ -5,6 +5,8 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/corazawaf/coraza/v3/types/variables"
+
 	"github.com/qorgan/qorgan/rulesets/reader"
 )
 
@@ -37,16 +39,16 @@ type Program struct {
 type Input struct {
 	Request *reader.Request
 	Remote  string // REMOTE_ADDR
+	Host    string // SERVER_NAME
 	// BodyError tells that the body could not be read: REQBODY_ERROR and the
 	// variables like it.
 	BodyError bool
 }
 
-// Mask says what is excluded for the request at hand: rule rule does not look
-// at variable (ARGS, REQUEST_COOKIES, …) under key. Both are spelt as Coraza
-// spells them in a match.
+// Mask says what is excluded for the request at hand: the rule does not look at
+// the variable, as the rule names it, under key.
 type Mask interface {
-	Excluded(rule int, variable, key string) bool
+	Excludes(rule int, variable variables.RuleVariable, key string) bool
 }
 
 // Candidate is a rule that may match, and the value that makes it.
@@ -92,8 +94,18 @@ type text struct {
 	s     string
 	mask  mask
 	seen  bool // whether found holds what the union automaton saw
+	any   bool // whether it saw anything
 	found bitset
+	known [memos]memo // outcomes of tests that are costly
 }
+
+type memo int8
+
+const (
+	memoNone memo = iota
+	memoNo
+	memoYes
+)
 
 // match is a head that matches.
 type match struct {
@@ -191,7 +203,7 @@ func (j *judgement) value(src source, key, value string) {
 
 // excluded reports whether the caller's mask or nothing covers a head here.
 func (j *judgement) excluded(h head, key string) bool {
-	return h.u.detection && j.mask != nil && j.mask.Excluded(h.u.id, h.t.variable, key)
+	return h.u.detection && j.mask != nil && j.mask.Excludes(h.u.id, h.t.rv, key)
 }
 
 // evaluate fills j.hits with the heads of c that match value. With masked set,
@@ -210,8 +222,8 @@ func (j *judgement) evaluate(c *class, key, value string, masked bool) {
 	for i := range c.groups {
 		j.group(&c.groups[i], key, masked)
 	}
-	for _, h := range c.multis {
-		j.multi(h, key, masked)
+	for _, h := range c.quiet {
+		j.unnoticed(h, key, masked)
 	}
 	for _, h := range c.maybes {
 		j.hit(h)
@@ -246,7 +258,7 @@ func (j *judgement) addText(s string) int {
 		j.texts = append(j.texts, text{})
 	}
 	t := &j.texts[n]
-	t.s, t.mask, t.seen = s, maskOf(s), false
+	t.s, t.mask, t.seen, t.known = s, maskOf(s), false, [memos]memo{}
 	return n
 }
 
@@ -263,7 +275,10 @@ func (j *judgement) search(t *text) bool {
 		j.gaveUp = true
 		return false
 	}
-	t.seen = true
+	t.seen, t.any = true, false
+	for _, w := range t.found {
+		t.any = t.any || w != 0
+	}
 	return true
 }
 
@@ -277,14 +292,8 @@ func (j *judgement) group(g *group, key string, masked bool) {
 		if !j.search(t) {
 			return
 		}
-		for w, x := range t.found {
-			for x &= g.search[w]; x != 0; x &= x - 1 {
-				for _, h := range g.byBit[w<<6|bits.TrailingZeros64(x)] {
-					if t.foundAll(h.l.test2.pattern.factors) {
-						j.try(h, key, t, masked)
-					}
-				}
-			}
+		if t.any {
+			j.candidates(g, key, t, masked)
 		}
 		for _, h := range g.always {
 			j.try(h, key, t, masked)
@@ -302,9 +311,40 @@ func (j *judgement) group(g *group, key string, masked bool) {
 		if masked && j.excluded(h, key) {
 			continue
 		}
+		if h.l.test.memo > 0 && !g.lower {
+			if j.remembered(h.l.test, t) != h.l.negated {
+				j.confirm(h, key, s)
+			}
+			continue
+		}
 		m, sure := h.l.test.eval(s, &x, &j.budget)
 		if !sure || m != h.l.negated {
 			j.confirm(h, key, s)
+		}
+	}
+}
+
+// remembered evaluates a costly test once a text.
+func (j *judgement) remembered(test *test, t *text) bool {
+	known := &t.known[test.memo-1]
+	if *known == memoNone {
+		*known = memoNo
+		if m, _ := test.eval(t.s, nil, &j.budget); m {
+			*known = memoYes
+		}
+	}
+	return *known == memoYes
+}
+
+// candidates verifies the heads of which all factors were seen in t.
+func (j *judgement) candidates(g *group, key string, t *text, masked bool) {
+	for w, x := range t.found {
+		for x &= g.search[w]; x != 0; x &= x - 1 {
+			for _, h := range g.byBit[w<<6|bits.TrailingZeros64(x)] {
+				if t.foundAll(h.l.test2.pattern.factors) {
+					j.try(h, key, t, masked)
+				}
+			}
 		}
 	}
 }
@@ -347,6 +387,22 @@ func (j *judgement) confirm(h head, key, s string) {
 }
 
 func (j *judgement) hit(h head) { j.hits = append(j.hits, uint16(h.at)) }
+
+// unnoticed evaluates a head with multiMatch again when a transformation
+// changed the value in a way that Coraza might not notice: what follows then
+// starts from the value before.
+func (j *judgement) unnoticed(h head, key string, masked bool) {
+	for n := h.l.node.parent; n != nil && n.parent != nil; n = n.parent {
+		if n.tr.quiet == nil {
+			continue
+		}
+		before, after := j.texts[j.at[n.parent.id]].s, j.texts[j.at[n.id]].s
+		if before != after && n.tr.quiet(before, after) {
+			j.multi(h, key, masked)
+			return
+		}
+	}
+}
 
 // multi evaluates a head with multiMatch: on the value and on every result of a
 // transformation that changed it.

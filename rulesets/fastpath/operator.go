@@ -21,7 +21,10 @@ type test struct {
 	nets    []net.IPNet
 	bytes   [256]bool // @validateByteRange: the bytes allowed
 	unknown string    // why it is not understood: it may always match
+	memo    int       // place of its outcome in text.known, counted from 1
 }
+
+const memos = 2
 
 // searched reports whether the operator looks for its pattern anywhere in a
 // value, so that the union automaton can look for it.
@@ -55,7 +58,11 @@ func (c *compiler) compileTest(l *link, fold bool, consts txState) *test {
 		t.nets = parseNets(l.arg)
 	case "validatebyterange":
 		err = t.setRange(l.arg)
-	case "detectsqli", "detectxss", "validateutf8encoding", "validateurlencoding", "unconditionalmatch", "nomatch":
+	case "detectsqli":
+		t.memo = 1
+	case "detectxss":
+		t.memo = 2
+	case "validateutf8encoding", "validateurlencoding", "unconditionalmatch", "nomatch":
 	default:
 		err = fmt.Errorf("the operator @%s is not known", l.op)
 	}

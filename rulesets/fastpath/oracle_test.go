@@ -61,7 +61,7 @@ SecRequestBodyAccess On
 SecAuditEngine Off
 Include @crs-setup.conf.example
 SecAction "id:900000,phase:1,pass,t:none,nolog,setvar:tx.blocking_paranoia_level=%d,setvar:tx.detection_paranoia_level=%d"
-Include @owasp_crs/*.conf
+Include @owasp_crs/REQUEST-*.conf
 `, level, level) + extra
 	cfg := coraza.NewWAFConfig().WithRootFS(coreruleset.FS).WithDirectives(text).WithErrorCallback(func(m types.MatchedRule) { o.logged = append(o.logged, m.Rule().ID()) })
 	waf, err := coraza.NewWAF(cfg)

@@ -88,7 +88,7 @@ func (j *judgement) count(u *unit, t *ptarget) (n, early int) {
 }
 
 func (j *judgement) hidden(u *unit, t *ptarget, key string) bool {
-	return j.mask != nil && j.mask.Excluded(u.id, t.variable, key)
+	return j.mask != nil && j.mask.Excludes(u.id, t.rv, key)
 }
 
 // settle decides about the units whose head matched and whose outcome depends

@@ -16,6 +16,7 @@ const (
 	srcFile
 	srcFileField
 	srcFileSize
+	srcFileContent
 	srcPartHeader
 	srcPartName
 	srcPartFile
@@ -36,6 +37,7 @@ const (
 	srcBodyError
 	srcURIError
 	srcRemote
+	srcHost
 	srcStatus
 	srcResponseProtocol
 	srcResponseHeader
@@ -61,6 +63,7 @@ var sourcesOf = map[string][]source{
 	"FILES":                  {srcFile},
 	"FILES_NAMES":            {srcFileField},
 	"FILES_SIZES":            {srcFileSize},
+	"FILES_TMP_CONTENT":      {srcFileContent},
 	"MULTIPART_PART_HEADERS": {srcPartHeader},
 	"MULTIPART_NAME":         {srcPartName},
 	"MULTIPART_FILENAME":     {srcPartFile},
@@ -82,6 +85,7 @@ var sourcesOf = map[string][]source{
 	"REQBODY_PROCESSOR":   {srcProcessor},
 	"URI_PARSE_ERROR":     {srcURIError},
 	"REMOTE_ADDR":         {srcRemote},
+	"SERVER_NAME":         {srcHost},
 
 	"REQBODY_ERROR":                   {srcBodyError},
 	"REQBODY_PROCESSOR_ERROR":         {srcBodyError},
@@ -109,7 +113,7 @@ func (s source) single() bool {
 // late are the sources that are filled after phase 1, from the body.
 func (s source) late() bool {
 	switch s {
-	case srcPost, srcPostName, srcFile, srcFileField, srcFileSize, srcPartHeader, srcPartName,
+	case srcPost, srcPostName, srcFile, srcFileField, srcFileSize, srcFileContent, srcPartHeader, srcPartName,
 		srcPartFile, srcXML, srcBody, srcBodyLength, srcFilesSize, srcArgsSize, srcBodyError, srcProcessor:
 		return true
 	}

@@ -85,6 +85,25 @@ type transformation struct {
 	quiet func(before, after string) bool
 }
 
+// wrap makes a transformation of one that Coraza calls. A result that comes
+// with an error is not used, as there.
+func (t Transformation) wrap() transformation {
+	w := transformation{needs: hasAny, apply: func(_ *arena, s string) string {
+		out, _, err := t.Apply(s)
+		if err != nil {
+			return s
+		}
+		return out
+	}, quiet: func(before, after string) bool {
+		_, changed, err := t.Apply(before)
+		return !changed && err == nil
+	}}
+	if t.ASCII {
+		w.needs = hasHigh
+	}
+	return w
+}
+
 func sameLength(before, after string) bool { return len(before) == len(after) }
 func badUTF8(before, _ string) bool        { return !utf8.ValidString(before) }
 
@@ -106,8 +125,8 @@ func transformations(bestFit *[1 << 16]byte) map[string]transformation {
 		"removewhitespace":   {needs: hasSpace | hasHigh, apply: removeWhitespace, quiet: badUTF8},
 		"compresswhitespace": {needs: hasSpace | hasHigh, apply: compressWhitespace},
 		"cmdline":            {needs: hasUpper | hasBackslash | hasSpace | hasSlash | hasShell, apply: cmdLine},
-		"normalizepath":      {needs: hasAny, apply: func(_ *arena, s string) string { return normalizePath(s) }},
-		"normalizepathwin":   {needs: hasAny, apply: func(_ *arena, s string) string { return normalizePathWin(s) }},
+		"normalizepath":      {needs: hasSlash | hasDot, apply: func(_ *arena, s string) string { return normalizePath(s) }},
+		"normalizepathwin":   {needs: hasSlash | hasDot | hasBackslash | hasColon | hasSpace, apply: func(_ *arena, s string) string { return normalizePathWin(s) }},
 		"replacecomments":    {needs: hasComment, apply: replaceComments},
 		"removecomments":     {needs: hasComment, apply: removeComments},
 		"removecommentschar": {needs: hasComment, apply: removeCommentsChar},
@@ -126,38 +145,44 @@ func transformations(bestFit *[1 << 16]byte) map[string]transformation {
 
 const trimSet = " \t\n\r\f\v"
 
-// arena holds the results of transformations until a judgement ends.
-type arena struct{ buf []byte }
+// arena holds the results of transformations until a judgement ends. It keeps
+// about as much memory as the last judgements needed, within a bound.
+type arena struct {
+	buf  []byte
+	used int // by this judgement
+}
 
-const arenaChunk = 16 << 10
+const (
+	arenaChunk = 16 << 10
+	arenaKeep  = 4 << 20
+)
 
 // take returns an empty slice with room for n bytes.
 func (a *arena) take(n int) []byte {
 	if cap(a.buf)-len(a.buf) < n {
-		a.buf = make([]byte, 0, max(n, arenaChunk))
+		a.buf = make([]byte, 0, max(n, arenaChunk, min(a.used, arenaKeep)))
 	}
 	return a.buf[len(a.buf):len(a.buf):cap(a.buf)]
 }
 
-// keep makes b, which take returned and appends filled, a string.
-func (a *arena) keep(b []byte) string {
-	if len(b) == 0 {
-		return ""
+// keep makes b, which take returned and appends filled, a string. When it is
+// equal to what it was made of, its space is free again.
+func (a *arena) keep(b []byte, from string) string {
+	if string(b) == from {
+		return from
 	}
 	if end := len(a.buf) + len(b); end <= cap(a.buf) && unsafe.SliceData(a.buf[:end][len(a.buf):]) == unsafe.SliceData(b) {
 		a.buf = a.buf[:end]
 	}
+	a.used += len(b)
 	return unsafe.String(unsafe.SliceData(b), len(b))
 }
 
-// copyOf is b as a string of the arena.
-func (a *arena) copyOf(s string) string { return a.keep(append(a.take(len(s)), s...)) }
-
 func (a *arena) reset() {
-	if cap(a.buf) > 1<<20 {
-		a.buf = nil
+	if a.used > cap(a.buf) && cap(a.buf) < arenaKeep {
+		a.buf = make([]byte, 0, min(a.used+a.used/4, arenaKeep))
 	}
-	a.buf = a.buf[:0]
+	a.buf, a.used = a.buf[:0], 0
 }
 
 const notHex = 0xff
@@ -210,7 +235,7 @@ func urlDecode(a *arena, s string) string {
 		}
 		out = append(out, s[i])
 	}
-	return a.keep(out)
+	return a.keep(out, s)
 }
 
 // urlDecodeUni is urlDecode with %uHHHH, folded to one byte by bestFit.
@@ -248,7 +273,7 @@ func urlDecodeUni(a *arena, s string, bestFit *[1 << 16]byte) string {
 		out = append(out, '%')
 		i++
 	}
-	return a.keep(out)
+	return a.keep(out, s)
 }
 
 // utf8ToUnicode writes what is above ASCII as %uhhhh; bytes that are no UTF-8
@@ -267,7 +292,7 @@ func utf8ToUnicode(a *arena, s string) string {
 			out = strconv.AppendUint(out, uint64(r), 16)
 		}
 	}
-	return a.keep(out)
+	return a.keep(out, s)
 }
 
 func removeWhitespace(_ *arena, s string) string {
@@ -298,7 +323,7 @@ func compressWhitespace(a *arena, s string) string {
 		}
 		i += n
 	}
-	return a.keep(out)
+	return a.keep(out, s)
 }
 
 // cmdLine undoes what a shell lets an attacker write in many ways: quotes,
@@ -326,7 +351,7 @@ func cmdLine(a *arena, s string) string {
 			blank = false
 		}
 	}
-	return a.keep(out)
+	return a.keep(out, s)
 }
 
 func normalizePath(s string) string {
@@ -402,16 +427,17 @@ func replaceComments(a *arena, s string) string {
 	if !strings.Contains(s, "/*") {
 		return s
 	}
+	whole := s
 	out := a.take(len(s))
 	for {
 		n := strings.Index(s, "/*")
 		if n < 0 {
-			return a.keep(append(out, s...))
+			return a.keep(append(out, s...), whole)
 		}
 		out = append(append(out, s[:n]...), ' ')
 		s = s[n+2:]
 		if n = strings.Index(s, "*/"); n < 0 {
-			return a.keep(out)
+			return a.keep(out, whole)
 		}
 		s = s[n+2:]
 	}
@@ -448,7 +474,7 @@ func removeComments(a *arena, s string) string {
 			inside = true
 			i += 4
 		case strings.HasPrefix(rest, "--"), rest[0] == '#':
-			return a.keep(out)
+			return a.keep(out, s)
 		default:
 			out = append(out, s[i])
 			i++
@@ -457,7 +483,7 @@ func removeComments(a *arena, s string) string {
 	if inside {
 		out = append(out, ' ')
 	}
-	return a.keep(out)
+	return a.keep(out, s)
 }
 
 func removeCommentsChar(a *arena, s string) string {
@@ -480,5 +506,5 @@ func removeCommentsChar(a *arena, s string) string {
 			i++
 		}
 	}
-	return a.keep(out)
+	return a.keep(out, s)
 }
