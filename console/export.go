@@ -101,3 +101,11 @@ func (s *Server) export(w http.ResponseWriter, r *http.Request, v *visit, suffix
 		}
 	}
 }
+
+func joinInts(ids []int) string {
+	texts := make([]string, len(ids))
+	for i, id := range ids {
+		texts[i] = strconv.Itoa(id)
+	}
+	return strings.Join(texts, ", ")
+}

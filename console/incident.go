@@ -3,11 +3,9 @@ package console
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -106,6 +104,9 @@ func (p *incidentPage) show(e event.Event) {
 	var parts []string
 	perHeader := map[string][]string{}
 	for _, m := range e.Matches {
+		if verdictRule(m.Rule) {
+			continue
+		}
 		found := matchedPart(m)
 		switch m.Variable {
 		case "REQUEST_HEADERS", "REQUEST_COOKIES":
@@ -123,6 +124,9 @@ func (p *incidentPage) show(e event.Event) {
 		p.Headers = append(p.Headers, header{f.Name, mark(f.Value, perHeader[strings.ToLower(f.Name)])})
 	}
 	for _, m := range e.Matches {
+		if verdictRule(m.Rule) {
+			continue // the score says the same
+		}
 		i := slices.IndexFunc(p.Rules, func(h ruleHit) bool { return h.Rule == m.Rule })
 		if i < 0 {
 			i = len(p.Rules)
@@ -147,9 +151,10 @@ func (p *incidentPage) show(e event.Event) {
 }
 
 // matchedPart returns what to look for in the request: what the rule says it
-// found, else the value when that is short.
+// found where that is a part of the value, else the value when it is whole.
 func matchedPart(m event.Match) string {
-	if found := m.Found(); len(found) > 1 {
+	found := m.Found()
+	if _, _, ok := event.Locate(m.Value, found); ok && len(found) > 1 {
 		return found
 	}
 	if len(m.Value) > 1 && !strings.Contains(m.Value, "…") {
@@ -186,81 +191,4 @@ func cve(tags []string) string {
 		}
 	}
 	return ""
-}
-
-// exclusion returns the narrowest exclusion that would let the request pass,
-// as it stands in a site's configuration, or the key of the reason why there
-// is none. Rules that only add up the score are never excluded: that would
-// disarm the verdict itself.
-func exclusion(e event.Event) (text, refusal string) {
-	switch {
-	case e.Kind == event.KindProtocol:
-		return "", "mistake.protocol"
-	case e.Kind != event.KindRule:
-		return "", "mistake.other-kind"
-	}
-	var rules []int
-	var targets []string
-	for _, m := range e.Matches {
-		if verdictRule(m.Rule) || m.Rule <= 0 {
-			continue
-		}
-		if !slices.Contains(rules, m.Rule) {
-			rules = append(rules, m.Rule)
-		}
-		if target := exclusionTarget(m); target != "" && !slices.Contains(targets, target) {
-			targets = append(targets, target)
-		}
-	}
-	if len(rules) == 0 || len(targets) == 0 {
-		return "", "mistake.no-place"
-	}
-	slices.Sort(rules)
-	path, _, _ := strings.Cut(e.Request.Target, "?")
-	if strings.Contains(path, "‹") || strings.Contains(path, "*") || !strings.HasPrefix(path, "/") {
-		path = ""
-	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "exclusions:\n  - rules: [%s]\n", joinInts(rules))
-	if path != "" {
-		fmt.Fprintf(&b, "    path: %s\n", strconv.Quote(path))
-	}
-	fmt.Fprintf(&b, "    methods: [%s]\n", strconv.Quote(e.Request.Method))
-	for i, t := range targets {
-		targets[i] = strconv.Quote(t)
-	}
-	fmt.Fprintf(&b, "    targets: [%s]\n    reason: %s\n", strings.Join(targets, ", "), strconv.Quote("incident "+e.Code))
-	return b.String(), ""
-}
-
-// exclusionTarget names the place of a match as an exclusion does.
-func exclusionTarget(m event.Match) string {
-	if m.Key == "" || strings.Contains(m.Key, "‹hidden:") || strings.Contains(m.Key, "…") {
-		return ""
-	}
-	switch m.Variable {
-	case "ARGS", "ARGS_GET", "ARGS_POST":
-		return "ARGS:" + m.Key
-	case "REQUEST_COOKIES", "REQUEST_HEADERS", "ARGS_NAMES", "FILES":
-		return m.Variable + ":" + m.Key
-	}
-	return ""
-}
-
-// verdictRule reports whether a rule of the Core Rule Set adds up scores or
-// reports them (901, 949, 959, 980) and matches nothing itself.
-func verdictRule(id int) bool {
-	switch id / 1000 {
-	case 901, 905, 949, 959, 980:
-		return true
-	}
-	return false
-}
-
-func joinInts(ids []int) string {
-	texts := make([]string, len(ids))
-	for i, id := range ids {
-		texts[i] = strconv.Itoa(id)
-	}
-	return strings.Join(texts, ", ")
 }

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +15,7 @@ import (
 
 	"golang.org/x/net/html"
 
+	"github.com/qorgan/qorgan/config"
 	"github.com/qorgan/qorgan/console/store"
 	"github.com/qorgan/qorgan/console/store/storetest"
 	"github.com/qorgan/qorgan/event"
@@ -313,6 +316,13 @@ func TestExclusionIsNarrow(t *testing.T) {
 		{"a whole body", with(func(e *event.Event) { e.Matches[0].Variable, e.Matches[0].Key = "REQUEST_BODY", "" }), nil, "mistake.no-place"},
 		{"two readings", with(func(e *event.Event) { e.Kind = event.KindProtocol }), nil, "mistake.protocol"},
 		{"a ban", with(func(e *event.Event) { e.Kind = event.KindGuard }), nil, "mistake.other-kind"},
+		{"two places", with(func(e *event.Event) {
+			e.Matches = append(e.Matches, event.Match{Rule: 930100, Variable: "REQUEST_URI_RAW", Score: 5})
+		}), []string{"rules: [942100]\n", `targets: ["ARGS:id"]`, "rules: [930100]\n", `targets: ["REQUEST_URI_RAW"]`}, ""},
+		{"a place that stays refused", with(func(e *event.Event) {
+			e.Matches = append(e.Matches, event.Match{Rule: 930100, Variable: "REQUEST_BODY", Score: 5})
+		}), nil, "mistake.no-place"},
+		{"a path with stars", with(func(e *event.Event) { e.Request.Target = "/*/x?id=1" }), nil, "mistake.no-place"},
 		{"YAML in a name", with(func(e *event.Event) { e.Matches[0].Key = "a\"]\nmode: off #" }), []string{`targets: ["ARGS:a\"]\nmode: off #"]`}, ""},
 	} {
 		text, refusal := exclusion(tc.in)
@@ -322,6 +332,18 @@ func TestExclusionIsNarrow(t *testing.T) {
 		for _, want := range tc.text {
 			if !strings.Contains(text, want) {
 				t.Errorf("%s: %q lacks %q", tc.name, text, want)
+			}
+		}
+		if text != "" {
+			yaml := "sites:\n  - hosts: [a.kz]\n    upstreams: [http://127.0.0.1:1]\n    " + strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n    ") + "\n"
+			file := filepath.Join(t.TempDir(), "qorgan.yaml")
+			if err := os.WriteFile(file, []byte(yaml), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if c, err := config.Load(file); err != nil {
+				t.Errorf("%s: not a configuration: %v\n%s", tc.name, err, yaml)
+			} else if c.Sites[0].Mode != config.Block || len(c.Sites[0].Exclusions) != strings.Count(text, "rules:") {
+				t.Errorf("%s: reads as %+v", tc.name, c.Sites[0])
 			}
 		}
 		if strings.Contains(text, "949110") {

@@ -37,8 +37,9 @@ var Classes = []Class{
 	ClassProtocol, ClassScanner, ClassFlood, ClassEngine, ClassOther,
 }
 
-// Class returns the gravest class among the event's matches, or what its kind
-// and reason say when no rule matched.
+// Class returns the class that the matches speak for with the highest score,
+// the gravest where two weigh the same and a virtual patch's before any; or
+// what kind and reason say when no rule matched.
 func (e Event) Class() Class {
 	switch e.Kind {
 	case KindSurface:
@@ -56,27 +57,28 @@ func (e Event) Class() Class {
 		}
 		return ClassFlood
 	}
-	best := len(Classes)
+	weight := map[Class]int{}
 	for _, m := range e.Matches {
-		c := m.Class()
-		for i, known := range Classes {
-			if c == known && i < best {
-				best = i
-			}
-		}
+		weight[m.Class()] += 1 + 100*m.Score
 	}
-	if best == len(Classes) || Classes[best] == ClassOther {
-		if e.Kind == KindProtocol {
-			return ClassProtocol
-		}
+	if len(e.Matches) == 0 {
 		for _, id := range e.Rules {
-			if c := (Match{Rule: id}).Class(); c != ClassOther {
-				return c
-			}
+			weight[Match{Rule: id}.Class()]++
 		}
-		return ClassOther
 	}
-	return Classes[best]
+	if weight[ClassPatch] > 0 {
+		return ClassPatch
+	}
+	best := ClassOther
+	for _, c := range Classes {
+		if c != ClassOther && weight[c] > 0 && (best == ClassOther || weight[c] > weight[best]) {
+			best = c
+		}
+	}
+	if best == ClassOther && e.Kind == KindProtocol {
+		return ClassProtocol
+	}
+	return best
 }
 
 // Class returns the class of one match, by its tags, then by the Core Rule

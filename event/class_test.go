@@ -11,6 +11,7 @@ func TestClass(t *testing.T) {
 		{"tag", Event{Kind: KindRule, Matches: []Match{{Rule: 1, Tags: []string{"OWASP_CRS", "attack-sqli"}}}}, ClassSQL},
 		{"number", Event{Kind: KindRule, Matches: []Match{{Rule: 941100}}}, ClassScript},
 		{"rules without matches", Event{Kind: KindRule, Rules: []int{932160}}, ClassCommand},
+		{"the heaviest", Event{Kind: KindRule, Matches: []Match{{Rule: 930100, Score: 5}, {Rule: 930120, Score: 5}, {Rule: 932160, Score: 5}}}, ClassFile},
 		{"the gravest", Event{Kind: KindRule, Matches: []Match{{Rule: 920350}, {Rule: 942100}, {Rule: 913100}}}, ClassSQL},
 		{"the verdict's own rule says nothing", Event{Kind: KindRule, Matches: []Match{{Rule: 930120}, {Rule: 949110}}}, ClassFile},
 		{"ambiguity", Event{Kind: KindProtocol, Reason: "multipart-epilogue"}, ClassProtocol},
