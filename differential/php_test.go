@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -154,6 +155,43 @@ http {
 	start(t, nil, find(t, "nginx", "/usr/sbin/nginx"), "-c", conf, "-p", dir)
 	return answer(t, p)
 }
+
+// edge builds Qorgan and starts it in front of another server. Its threshold is
+// out of reach: only what the readers refuse is refused.
+func edge(t *testing.T, behind *php) *php {
+	dir := t.TempDir()
+	bin := filepath.Join(dir, "qorgan")
+	if out, err := exec.Command("go", "build", "-o", bin, "../cmd/qorgan").CombinedOutput(); err != nil {
+		t.Fatalf("build qorgan: %v\n%s", err, out)
+	}
+	conf := write(t, filepath.Join(dir, "qorgan.yaml"), strings.NewReplacer("@dir@", dir, "@upstream@", behind.addr).Replace(`
+data: @dir@/data
+http: [127.0.0.1:0]
+https: []
+tls: {mode: "off"}
+console: {listen: "off"}
+log: {level: error}
+sites:
+  - hosts: ["*"]
+    upstreams: ["http://@upstream@"]
+    threshold: {inbound: 1000000, outbound: 1000000}
+    profile: generic
+    limits: {inspect: 4MiB, header_bytes: 256KiB}
+`))
+	start(t, nil, bin, "run", "-c", conf)
+	deadline := time.Now().Add(60 * time.Second)
+	for time.Now().Before(deadline) {
+		raw, err := os.ReadFile(filepath.Join(dir, "data", "addresses.json"))
+		if m := loopback.Find(raw); err == nil && m != nil {
+			return answer(t, &php{addr: string(m), keepAlive: true})
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	t.Fatal("the edge does not say where it listens")
+	return nil
+}
+
+var loopback = regexp.MustCompile(`127\.0\.0\.1:[0-9]+`)
 
 // client sends requests over one connection at a time.
 type client struct {

@@ -14,6 +14,8 @@ type Request struct {
 	Target []byte
 	Fields [][2][]byte
 	Body   []byte
+
+	Chunked bool // send the body in chunks
 }
 
 // Wire returns the request as it goes over a connection that stays open.
@@ -22,6 +24,16 @@ func (q *Request) Wire(host string) []byte {
 	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\nHost: %s\r\n", q.Method, q.Target, host)
 	for _, f := range q.Fields {
 		fmt.Fprintf(&b, "%s: %s\r\n", f[0], f[1])
+	}
+	if q.Chunked {
+		b.WriteString("Transfer-Encoding: chunked\r\n\r\n")
+		for rest, n := q.Body, 5; len(rest) > 0; n = n*3%1021 + 1 {
+			piece := rest[:min(n, len(rest))]
+			rest = rest[len(piece):]
+			fmt.Fprintf(&b, "%x\r\n%s\r\n", len(piece), piece)
+		}
+		b.WriteString("0\r\n\r\n")
+		return []byte(b.String())
 	}
 	if len(q.Body) > 0 || q.Method == "POST" {
 		fmt.Fprintf(&b, "Content-Length: %d\r\n", len(q.Body))
