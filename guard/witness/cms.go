@@ -88,6 +88,7 @@ type sighting struct {
 	session  Session // what the credential says, with what the book knew
 	known    bool    // the book knew it
 	encoding string
+	header   http.Header
 }
 
 // Head and Body hand the answer to the reader of its CMS.
@@ -129,7 +130,7 @@ func (g *sighting) raise(rank exchange.Rank) {
 	now := g.w.now().Unix()
 	if g.known {
 		if g.w.book.update(g.session.Key, func(s *Session) {
-			s.Proved = now
+			s.Proved, s.Expires = now, max(s.Expires, g.session.Expires)
 			s.Rank = max(s.Rank, rank)
 		}) {
 			if rank > g.session.Rank {

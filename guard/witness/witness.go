@@ -77,6 +77,10 @@ func New(o Options) (*Witness, error) {
 		book: newBook(o.Sessions),
 		cms: map[string]cms{
 			"wordpress": wordpress{},
+			"joomla":    newJoomla(),
+			"drupal":    newDrupal(),
+			"bitrix":    newBitrix(),
+			"opencart":  newOpenCart(),
 		},
 		log:  o.Logger,
 		now:  o.Now,

@@ -71,10 +71,6 @@ func (c wordpress) basicAnswer(g *sighting, status int, h http.Header) int {
 	}
 	g.session.Expires = g.w.now().Add(basicLife).Unix()
 	g.session.Path = "/"
-	if g.known {
-		expires := g.session.Expires
-		g.w.book.update(g.session.Key, func(s *Session) { s.Expires = expires })
-	}
 	g.raise(rank)
 	return 0
 }
