@@ -58,7 +58,7 @@ func (c *Conn) scanChunks() bool {
 		return true
 	case partEnd:
 		if len(b) > 0 && b[0] != '\r' || len(b) > 1 && b[1] != '\n' {
-			c.refuseBody(refusal(ChunkEnd, b[:min(len(b), 2)]))
+			c.refuseBody(refusal(ChunkEnd, nil))
 			return true
 		}
 		if len(b) < 2 {

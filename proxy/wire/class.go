@@ -1,5 +1,7 @@
 package wire
 
+import "encoding/binary"
+
 // What a byte may be. The table is looked up once for every byte of a head.
 const (
 	isToken  = 1 << iota // tchar (RFC 9110, section 5.6.2)
@@ -51,6 +53,25 @@ func all[T string | []byte](s T, what uint8) bool {
 		acc &= class[s[i]]
 	}
 	return acc == what
+}
+
+const (
+	ones  = 0x0101010101010101
+	highs = 0x80 * ones
+)
+
+// valueBytes reports whether every byte of b has isValue. It looks at eight
+// bytes at a time and turns to the table where there may be a control byte.
+func valueBytes(b []byte) bool {
+	for len(b) >= 8 {
+		x := binary.LittleEndian.Uint64(b)
+		y := x ^ 0x7f*ones
+		if (x-0x20*ones)&^x&highs|(y-ones)&^y&highs != 0 && !all(b[:8], isValue) {
+			return false
+		}
+		b = b[8:]
+	}
+	return all(b, isValue)
 }
 
 // Plain reports whether a header name has only [A-Za-z0-9-]. Every other

@@ -176,7 +176,7 @@ func (s *scan) field(line []byte, at int) {
 	for to > from && (line[to-1] == ' ' || line[to-1] == '\t') {
 		to--
 	}
-	if v := line[from:to]; !all(v, isValue) {
+	if v := line[from:to]; !valueBytes(v) {
 		s.control(line[:n], v)
 		return
 	}
