@@ -306,13 +306,8 @@ func TestHeadIsKeptAsItCame(t *testing.T) {
 // A head that its handler did not ask for is not given to the next one.
 func TestHeadNotAskedFor(t *testing.T) {
 	e := serve(t, Limits{}, nil)
-	inner := e.Handler
-	e.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != "/a" {
-			inner.ServeHTTP(w, r)
-		}
-	})
-	e.exchange(t, get+"\r\n"+get+"\r\n"+next+get+"\r\n"+next)
+	silent := head("GET " + unasked + " HTTP/1.1")
+	e.exchange(t, silent+silent+next+silent+next)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, s := range e.seen {
@@ -355,7 +350,6 @@ func TestVisitorLeavingCancelsTheRequest(t *testing.T) {
 // idle before and the server waits longer for idle connections.
 func TestRow46SlowHeadEndsTheConnection(t *testing.T) {
 	e := serve(t, Limits{Time: 50 * time.Millisecond}, nil)
-	e.IdleTimeout = time.Hour
 	c := dial(t, e)
 	c.send(next)
 	c.answer()
