@@ -25,7 +25,9 @@ func newDecoder(file, root string, o origin, m *mistakes) *decoder {
 	return &decoder{file: file, root: root, origin: o, anchors: map[string]ast.Node{}, m: m}
 }
 
+// wrongAt notes a mistake and that the value at path is not usable.
 func (d *decoder) wrongAt(at position, path, hint, format string, args ...any) {
+	d.m.spoil(path)
 	d.m.add(&Error{File: d.file, Line: at.line, Column: at.column, Path: relative(path, d.root),
 		Message: fmt.Sprintf(format, args...), Hint: hint})
 }

@@ -106,23 +106,51 @@ func (o origin) find(path string) (position, bool) {
 		if path == "" {
 			return position{}, false
 		}
-		path = path[:max(strings.LastIndexAny(path, ".["), 0)]
+		path = parent(path)
 	}
 }
 
-// mistakes collects errors while a configuration is read.
-type mistakes []*Error
+// parent is the path of the mapping or list that holds the value at path.
+func parent(path string) string { return path[:max(strings.LastIndexAny(path, ".["), 0)] }
 
-func (m *mistakes) add(e *Error) { *m = append(*m, e) }
+// mistakes collects errors while a configuration is read.
+type mistakes struct {
+	list    []*Error
+	spoiled map[string]bool // paths whose value could not be read at all
+}
+
+func (m *mistakes) add(e *Error) { m.list = append(m.list, e) }
+
+// spoil notes that the value at path is not what was written, so that nobody
+// complains about it a second time.
+func (m *mistakes) spoil(path string) {
+	if m.spoiled == nil {
+		m.spoiled = map[string]bool{}
+	}
+	m.spoiled[path] = true
+}
+
+// isSpoiled reports whether path, or a parent of it in the same document, was
+// spoiled.
+func (m *mistakes) isSpoiled(path, root string) bool {
+	for {
+		if m.spoiled[path] {
+			return true
+		}
+		if path == root || path == "" {
+			return false
+		}
+		path = parent(path)
+	}
+}
 
 // err returns all mistakes joined in the order of the files, or nil.
-func (m mistakes) err() error {
-	errs := make([]error, len(m))
-	for i, e := range m {
+func (m *mistakes) err() error {
+	errs := make([]error, len(m.list))
+	for i, e := range m.list {
 		errs[i] = e
 	}
-	sorted := Mistakes(errors.Join(errs...))
-	for i, e := range sorted {
+	for i, e := range Mistakes(errors.Join(errs...)) {
 		errs[i] = e
 	}
 	return errors.Join(errs...)

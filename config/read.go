@@ -89,7 +89,11 @@ func (d *decoder) document(data []byte, v reflect.Value) {
 	file, err := parse(data)
 	if err != nil {
 		at, message := syntaxError(err)
-		d.wrongAt(at, d.root, "", "%s", message)
+		hint := "YAML: brackets and quotes closed, the keys of one mapping below each other"
+		if strings.Contains(message, "\t") {
+			message, hint = "a tab stands in the indentation", "spaces"
+		}
+		d.wrongAt(at, d.root, hint, "%s", message)
 		return
 	}
 	var bodies []ast.Node

@@ -14,7 +14,7 @@ import (
 
 // sites checks every site, and that no two answer to one name.
 func (k checker) sites() {
-	if len(k.Sites) == 0 && len(*k.m) == 0 {
+	if len(k.Sites) == 0 && len(k.m.list) == 0 {
 		k.wrong("sites", "sites: [{hosts: shop.example.kz, upstreams: http://127.0.0.1:8080}]", "there is no site to protect")
 	}
 	names, hosts := map[string]string{}, map[string]string{}

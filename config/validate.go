@@ -22,8 +22,13 @@ type checker struct {
 	m *mistakes
 }
 
-// wrong notes a mistake about the value at path.
+// wrong notes a mistake about the value at path, if it is the value that was
+// written.
 func (k checker) wrong(path, hint, format string, args ...any) {
+	at, _ := k.origin.find(path)
+	if k.m.isSpoiled(path, at.root) {
+		return
+	}
 	k.m.add(k.Mistake(path, fmt.Sprintf(format, args...), hint))
 }
 
