@@ -138,6 +138,9 @@ func (c *call) passes(e *engine, headOnly bool) bool {
 		return c.fail(e, asEngineError(err))
 	}
 	c.x.Score = v.Score
+	if v.Refused && !headOnly && c.vouched() {
+		return c.passes(e, headOnly)
+	}
 	switch {
 	case v.Refused && c.x.Site.Mode == config.Block:
 		ev := newEvent(c.x, c.req, c.host)
