@@ -131,7 +131,8 @@ func compareStock(t *testing.T, waf coraza.WAF, target, contentType, cookie, bod
 	same("REQUEST_URI", []string{v.RequestURI().Get()}, []string{r.URI})
 	same("REQUEST_FILENAME", []string{v.RequestFilename().Get()}, []string{r.Filename})
 	same("QUERY_STRING", []string{v.QueryString().Get()}, []string{r.Query})
-	same("XML:/*", v.RequestXML().Get("/*"), r.Text)
+	texts := slices.DeleteFunc(slices.Clone(r.Text), func(s string) bool { return slices.Contains(r.Attrs, s) })
+	same("XML:/*", v.RequestXML().Get("/*"), texts)
 	same("XML://@*", v.RequestXML().Get("//@*"), r.Attrs)
 	var names, fieldNames, headers []reader.Arg
 	for _, f := range r.Files {

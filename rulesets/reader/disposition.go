@@ -131,6 +131,21 @@ func (h *partHead) disposition(value string) error {
 		return ambiguous("multipart-filename-extended", "a part with filename* and no filename")
 	}
 	h.isFile = hasFile
+	return misleading(h.filename, h.alt)
+}
+
+// misleading refuses file names that are something else to whoever decodes
+// them once more, or looks at them: an encoded NUL ends a name in C, an
+// override of direction shows its end in front.
+func misleading(names ...string) error {
+	for _, name := range names {
+		if strings.Contains(name, "%00") || strings.IndexByte(name, 0) >= 0 {
+			return ambiguous("multipart-filename-nul", "a NUL in a file name")
+		}
+		if strings.Contains(name, "\u202e") || strings.Contains(name, "\u202d") {
+			return ambiguous("multipart-filename-direction", "a file name that overrides the direction of writing")
+		}
+	}
 	return nil
 }
 

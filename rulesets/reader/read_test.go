@@ -158,7 +158,7 @@ func TestXMLTextIsJoined(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := []string{"comment", "<script>", "tail", "<script>tail"}; !slices.Equal(r.Text, want) {
+	if want := []string{"<", "comment", "<script>", "2", "tail", "<script>tail"}; !slices.Equal(r.Text, want) {
 		t.Errorf("text %q, want %q", r.Text, want)
 	}
 	if want := []string{"<", "2"}; !slices.Equal(r.Attrs, want) {

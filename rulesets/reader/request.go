@@ -45,7 +45,7 @@ type Request struct {
 	Files       []File   // uploaded files
 	FileAliases []File   // files whose field's name PHP changes, once more under PHP's
 	Parts       []Part   // multipart part headers (MULTIPART_PART_HEADERS)
-	Text        []string // text and CDATA of an XML body (XML:/*)
+	Text        []string // text, CDATA, comments and attribute values of an XML body (XML:/*)
 	Attrs       []string // attribute values of an XML body (XML://@*)
 	Body        []byte   // the raw body where rules may see it (REQUEST_BODY)
 	Bytes       int64    // bytes of the body that were read

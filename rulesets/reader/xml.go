@@ -285,6 +285,12 @@ func (x *xmlReader) startTag(s string) error {
 			return err
 		}
 		x.r.Attrs = append(x.r.Attrs, value)
+		// Few rules look at attributes, all of those for XML at its text.
+		if attr != "xmlns" && !strings.HasPrefix(attr, "xmlns:") {
+			if err := x.show(value); err != nil {
+				return err
+			}
+		}
 		rest = tail
 	}
 }
