@@ -81,7 +81,7 @@ func (s *Server) changePassword(w http.ResponseWriter, r *http.Request, v *visit
 	if err := s.db.SetPassword(r.Context(), person.ID, hash, v.session.Token); err != nil {
 		return err
 	}
-	s.log.Info().Str("person", person.Name).Msg("changed the password")
+	s.act(r, person.Name, actPassword, "")
 	http.Redirect(w, r, "/account?done=password", http.StatusSeeOther)
 	return nil
 }
@@ -91,6 +91,7 @@ func (s *Server) endSession(w http.ResponseWriter, r *http.Request, v *visit) er
 	if err := s.db.EndSessionOf(r.Context(), v.session.Person.ID, r.PostFormValue("handle")); err != nil {
 		return err
 	}
+	s.act(r, v.session.Person.Name, actEndSession, "")
 	http.Redirect(w, r, "/account", http.StatusSeeOther)
 	return nil
 }

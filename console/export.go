@@ -81,6 +81,7 @@ func (s *Server) export(w http.ResponseWriter, r *http.Request, v *visit, suffix
 	if err != nil {
 		return err
 	}
+	s.act(r, v.session.Person.Name, actExport, suffix+" "+r.URL.RawQuery)
 	h := w.Header()
 	h.Set("Content-Type", kind)
 	h.Set("Content-Disposition", `attachment; filename="qorgan-`+v.now.Format("2006-01-02-1504")+"."+suffix+`"`)

@@ -166,6 +166,9 @@ type incidentListPage struct {
 	Lines   string
 }
 
+// IsWrong reports whether a filter means nothing.
+func (p *incidentListPage) IsWrong(name string) bool { return slices.Contains(p.Wrong, name) }
+
 // spanLink is a choice of time that is one click away.
 type spanLink struct {
 	Text, Link string

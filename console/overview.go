@@ -42,8 +42,8 @@ type share struct {
 
 func (s *Server) overview(w http.ResponseWriter, r *http.Request, v *visit) error {
 	ctx := r.Context()
-	midnight := time.Date(v.now.Year(), v.now.Month(), v.now.Day(), 0, 0, 0, 0, v.now.Location())
-	from, to := midnight.AddDate(0, 0, -6), midnight.AddDate(0, 0, 1)
+	today := midnight(v.now)
+	from, to := today.AddDate(0, 0, -6), today.AddDate(0, 0, 1)
 	hours, err := s.db.Hours(ctx, from, to, "")
 	if err != nil {
 		return err

@@ -37,6 +37,9 @@ func (s *Server) table() []route {
 		{"GET /incidents/export.jsonl", s.exportLines, !public},
 		{"GET /incidents/{id}", s.incident, !public},
 
+		{"GET /sites", s.sites, !public},
+		{"GET /trail", s.trail, !public},
+
 		{"GET /account", s.account, !public},
 		{"POST /account/password", s.changePassword, !public},
 		{"POST /account/sessions/end", s.endSession, !public},

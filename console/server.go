@@ -199,6 +199,7 @@ func (s *Server) SignInLink(ctx context.Context, name string) (string, error) {
 	if err := s.db.InsertLink(ctx, token, person.ID, s.now().Add(linkLife)); err != nil {
 		return "", fmt.Errorf("sign-in link: %w", err)
 	}
+	s.writeAct(ctx, name, actMadeLink, "", "")
 	return s.URL() + "/link/" + secret, nil
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/qorgan/qorgan/config"
 	"github.com/qorgan/qorgan/console/store"
 	"github.com/qorgan/qorgan/console/store/storetest"
 	"github.com/qorgan/qorgan/event"
@@ -197,7 +198,7 @@ func (s *site) everyPage() []string {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	pages := []string{"/", "/incidents", "/incidents?text=union&site=kitap.kz&span=week", "/incidents?rule=x&class=y", "/account"}
+	pages := []string{"/", "/incidents", "/incidents?text=union&site=kitap.kz&span=week", "/incidents?rule=x&class=y", "/account", "/sites", "/trail"}
 	seen := map[string]bool{}
 	for _, e := range page.Events {
 		if kind := string(e.Class()) + string(e.Action); !seen[kind] {
@@ -217,12 +218,27 @@ func TestLook(t *testing.T) {
 	}
 	now := time.Now()
 	s := newSite(t, storetest.Story(900, now.Add(-9*24*time.Hour), now.Add(-time.Minute), 7)...).signedIn()
+	s.options.Sites = func() []*config.Site {
+		return []*config.Site{
+			{Name: "kitap.kz", Hosts: []string{"kitap.kz", "www.kitap.kz"}, Mode: config.Block, Profile: "wordpress", Level: 1},
+			{Name: "gulder.example.kz", Mode: config.Block, Profile: "opencart", Level: 1, Exclusions: make([]config.Exclusion, 2)},
+			{Name: "mektep-12.edu.kz", Mode: config.Block, Profile: "bitrix", Level: 2},
+			{Name: "nan.kz", Hosts: []string{"nan.kz", "*.nan.kz"}, Mode: config.Detect, Profile: "wordpress", Level: 1},
+			{Name: "tau.kz", Mode: config.Block, Profile: "generic", Level: 1},
+		}
+	}
 	cookies := s.client.Jar.Cookies(&url.URL{Scheme: "http", Host: strings.TrimPrefix(s.url, "http://")})
 	t.Log("http://" + listen)
 	err := http.ListenAndServe(listen, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !strings.HasPrefix(r.URL.Path, "/sign-in") && !strings.HasPrefix(r.URL.Path, "/link") {
 			for _, c := range cookies {
 				r.AddCookie(c)
+			}
+		}
+		if r.URL.Path == "/incidents/later" { // something new for whoever watches the list
+			now := time.Now()
+			if err := s.db.Insert(r.Context(), storetest.Story(1, now.Add(-time.Second), now, uint64(now.Unix()))); err != nil {
+				t.Log(err)
 			}
 		}
 		s.Handler().ServeHTTP(w, r)

@@ -63,7 +63,7 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request, v *visit) error 
 	if err := s.beginSession(w, r, person); err != nil {
 		return err
 	}
-	s.log.Info().Str("person", person.Name).Str("client", peer(r)).Msg("signed in")
+	s.act(r, person.Name, actSignIn, device(r.UserAgent()))
 	http.Redirect(w, r, page.To, http.StatusSeeOther)
 	return nil
 }
@@ -71,6 +71,9 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request, v *visit) error 
 func (s *Server) signOut(w http.ResponseWriter, r *http.Request, v *visit) error {
 	if err := s.dropSession(r); err != nil {
 		return err
+	}
+	if v.session != nil {
+		s.act(r, v.session.Person.Name, actSignOut, "")
 	}
 	http.SetCookie(w, s.cookie("", -1))
 	http.Redirect(w, r, "/sign-in", http.StatusSeeOther)

@@ -93,7 +93,7 @@ func TestWordsAreUsed(t *testing.T) {
 		}
 	}
 	all := text.String()
-	composed := []string{"class.", "where.", "span.", "action.", "filter.", "headline.", "author.", "need.", "ago."}
+	composed := []string{"class.", "where.", "span.", "action.", "filter.", "headline.", "author.", "need.", "ago.", "mode.", "act."}
 	for key := range w.languages[0].texts {
 		used := strings.Contains(all, `"`+key+`"`) || strings.HasSuffix(key, ".do") && strings.Contains(all, `"`+strings.TrimSuffix(key, ".do")+`"`)
 		for _, prefix := range composed {

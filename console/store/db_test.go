@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/qorgan/qorgan/console/store"
 	"github.com/qorgan/qorgan/console/store/storetest"
@@ -148,6 +149,40 @@ func TestFilesArePrivate(t *testing.T) {
 		}
 		if info.Mode().Perm() != 0o600 {
 			t.Errorf("%s has mode %v", filepath.Base(f), info.Mode())
+		}
+	}
+}
+
+func TestTamperingWithTheTrailShows(t *testing.T) {
+	for name, tc := range map[string]struct {
+		sql  string
+		want int64
+	}{
+		"nothing":   {`SELECT 1`, 0},
+		"changed":   {`UPDATE acts SET person = 'somebody' WHERE number = 3`, 3},
+		"taken out": {`DELETE FROM acts WHERE number = 2`, 3},
+		"moved":     {`UPDATE acts SET time = time + 1 WHERE number = 1`, 1},
+		"put in":    {`INSERT INTO acts SELECT number + 5, time, person, act, object, client, seal FROM acts WHERE number = 1`, 6},
+	} {
+		path := filepath.Join(t.TempDir(), store.File)
+		db := openAt(t, path)
+		for range 5 {
+			if err := db.InsertAct(t.Context(), store.Act{Time: time.Now(), Person: "admin", Act: "sign-in"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		raw, err := sql.Open("sqlite", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := raw.Exec(tc.sql); err != nil {
+			t.Fatal(err)
+		}
+		if err := raw.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := db.CheckActs(t.Context()); err != nil || got != tc.want {
+			t.Errorf("%s: CheckActs = %d, %v; want %d", name, got, err, tc.want)
 		}
 	}
 }

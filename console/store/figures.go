@@ -78,3 +78,27 @@ func (db *DB) tally(ctx context.Context, column string, from, to time.Time, site
 	}
 	return tallies, nil
 }
+
+// SiteDays returns, for every site with events, how many it had on each of
+// days days from from on, which must be a full hour. Days have 24 hours.
+func (db *DB) SiteDays(ctx context.Context, from time.Time, days int) (map[string][]int64, error) {
+	type cell struct {
+		site       string
+		day, count int64
+	}
+	first := from.Unix() / 3600
+	cells, err := scanAll(ctx, db.read, func(rows *sql.Rows, c *cell) error { return rows.Scan(&c.site, &c.day, &c.count) },
+		`SELECT site, (hour - ?) / 24, sum(count) FROM hours WHERE hour >= ? AND hour < ? GROUP BY 1, 2`,
+		first, first, first+int64(days)*24)
+	if err != nil {
+		return nil, fmt.Errorf("count days: %w", err)
+	}
+	all := map[string][]int64{}
+	for _, c := range cells {
+		if all[c.site] == nil {
+			all[c.site] = make([]int64, days)
+		}
+		all[c.site][c.day] = c.count
+	}
+	return all, nil
+}

@@ -34,6 +34,7 @@ func Run(t *testing.T, open func(*testing.T) *store.DB) {
 		{"Sessions", sessions},
 		{"LinksAreSpentOnce", linksAreSpentOnce},
 		{"Settings", settings},
+		{"Acts", acts},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, open(t)) })
 	}
@@ -294,6 +295,10 @@ func figures(t *testing.T, db *store.DB) {
 	if err != nil || len(sites) != 3 || sites[0].Blocked+sites[0].Detected != 40 {
 		t.Errorf("sites = %+v, %v", sites, err)
 	}
+	days, err := db.SiteDays(t.Context(), start.Truncate(24*time.Hour).AddDate(0, 0, -1), 3)
+	if err != nil || len(days) != 3 || !slices.Equal(days["site1.kz"], []int64{0, 40, 0}) {
+		t.Errorf("days = %v, %v", days, err)
+	}
 	classes, err := db.Classes(t.Context(), start, start.Add(2*time.Hour), "site0.kz")
 	if err != nil || len(classes) != 2 || classes[0].Name != string(event.ClassSQL) || classes[0].Blocked+classes[0].Detected != 32 {
 		t.Errorf("classes = %+v, %v", classes, err)
@@ -493,5 +498,24 @@ func settings(t *testing.T, db *store.DB) {
 	}
 	if v, err := db.Setting(t.Context(), "x"); err != nil || v != "2" {
 		t.Errorf("Setting = %q, %v", v, err)
+	}
+}
+
+func acts(t *testing.T, db *store.DB) {
+	var want []store.Act
+	for i, name := range []string{"sign-in", "password-changed", "sign-out"} {
+		a := store.Act{Time: start.Add(time.Duration(i) * time.Second), Person: "admin", Act: name, Object: "Firefox", Client: "203.0.113.1"}
+		if err := db.InsertAct(t.Context(), a); err != nil {
+			t.Fatal(err)
+		}
+		a.Number = int64(i + 1)
+		want = append([]store.Act{a}, want...)
+	}
+	got, err := db.Acts(t.Context(), 10)
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("acts = %+v, %v", got, err)
+	}
+	if bad, err := db.CheckActs(t.Context()); err != nil || bad != 0 {
+		t.Errorf("CheckActs = %d, %v", bad, err)
 	}
 }

@@ -1,0 +1,135 @@
+package console
+
+import (
+	"cmp"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/qorgan/qorgan/config"
+	"github.com/qorgan/qorgan/event"
+)
+
+// sitesLimit is the most sites on the page; those that need someone come
+// first.
+const sitesLimit = 200
+
+type sitesPage struct {
+	frame
+	Sites []siteCard
+	Total int64
+	Rest  int64 // not shown
+}
+
+// siteCard is a site as far as this console knows it.
+type siteCard struct {
+	Name       string
+	Hosts      string // other names of it
+	Mode       string // block, detect, off; empty when only its events are known
+	Profile    string
+	Level      int
+	Exclusions int64
+	Blocked    int64
+	Detected   int64
+	Days       []dayBar
+	Link       string
+	NotedLink  string
+}
+
+// dayBar is a day in a small picture of seven, in a box 70 by 24.
+type dayBar struct {
+	X, Y, Height int
+	Start        time.Time
+	Count        int64
+}
+
+func (s *Server) sites(w http.ResponseWriter, r *http.Request, v *visit) error {
+	from := midnight(v.now).AddDate(0, 0, -6)
+	tallies, err := s.db.Sites(r.Context(), from, v.now)
+	if err != nil {
+		return err
+	}
+	days, err := s.db.SiteDays(r.Context(), from, 7)
+	if err != nil {
+		return err
+	}
+	cards := map[string]*siteCard{}
+	if s.options.Sites != nil {
+		for _, site := range s.options.Sites() {
+			cards[site.Name] = newSiteCard(site)
+		}
+	}
+	for _, t := range tallies {
+		if cards[t.Name] == nil {
+			cards[t.Name] = &siteCard{Name: t.Name}
+		}
+		cards[t.Name].Blocked, cards[t.Name].Detected = t.Blocked, t.Detected
+	}
+	page := &sitesPage{Total: int64(len(cards))}
+	for name, c := range cards {
+		c.Days = dayBars(days[name], from)
+		c.Link = listURL(filters{Site: name})
+		c.NotedLink = listURL(filters{Site: name, Action: string(event.Detected)})
+		page.Sites = append(page.Sites, *c)
+	}
+	slices.SortFunc(page.Sites, func(a, b siteCard) int {
+		return cmp.Or(cmp.Compare(b.need(), a.need()), cmp.Compare(b.Blocked+b.Detected, a.Blocked+a.Detected), cmp.Compare(a.Name, b.Name))
+	})
+	if len(page.Sites) > sitesLimit {
+		page.Rest = int64(len(page.Sites) - sitesLimit)
+		page.Sites = page.Sites[:sitesLimit]
+	}
+	s.render(w, r, v, http.StatusOK, "sites", page)
+	return nil
+}
+
+func newSiteCard(site *config.Site) *siteCard {
+	c := &siteCard{Name: site.Name, Mode: string(site.Mode), Profile: site.Profile, Level: site.Level, Exclusions: int64(len(site.Exclusions))}
+	var others []string
+	for _, h := range site.Hosts {
+		if h != site.Name {
+			others = append(others, h)
+		}
+	}
+	if len(others) > 4 {
+		others = append(others[:4], "…")
+	}
+	c.Hosts = strings.Join(others, ", ")
+	return c
+}
+
+// need ranks a site: not protected, attacked and only watching, watching, the
+// rest.
+func (c siteCard) need() int {
+	switch {
+	case c.Mode == string(config.Off):
+		return 3
+	case c.Detected > 0 && c.Mode != string(config.Block):
+		return 2
+	case c.Mode == string(config.Detect):
+		return 1
+	}
+	return 0
+}
+
+func dayBars(counts []int64, from time.Time) []dayBar {
+	var top int64
+	for _, n := range counts {
+		top = max(top, n)
+	}
+	var bars []dayBar
+	for i, n := range counts {
+		if n == 0 {
+			continue
+		}
+		tall := max(2, int(n*24/top))
+		bars = append(bars, dayBar{X: i * 10, Y: 24 - tall, Height: tall, Start: from.AddDate(0, 0, i), Count: n})
+	}
+	return bars
+}
+
+// midnight returns the beginning of t's day.
+func midnight(t time.Time) time.Time {
+	return time.Date(t.Year(), t.Month(), t.Day(), 0, 0, 0, 0, t.Location())
+}

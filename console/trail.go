@@ -1,0 +1,62 @@
+package console
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/qorgan/qorgan/console/store"
+)
+
+// What people do, as the trail calls it.
+const (
+	actSignIn       = "sign-in"
+	actSignInLink   = "sign-in-link"
+	actSignOut      = "sign-out"
+	actFirst        = "first-password"
+	actPassword     = "password-changed"
+	actEndSession   = "session-ended"
+	actExport       = "export"
+	actMadeLink     = "link-made"
+	trailLength     = 100
+	trailObjectSize = 200
+)
+
+// act writes down what person did. What is done stays done when the trail
+// cannot be written: that is logged, loudly.
+func (s *Server) act(r *http.Request, person, act, object string) {
+	s.writeAct(context.WithoutCancel(r.Context()), person, act, object, peer(r))
+}
+
+func (s *Server) writeAct(ctx context.Context, person, act, object, client string) {
+	if len(object) > trailObjectSize {
+		object = object[:trailObjectSize]
+	}
+	s.log.Info().Str("person", person).Str("act", act).Str("client", client).Msg("act")
+	err := s.db.InsertAct(ctx, store.Act{Time: s.now().UTC().Truncate(time.Microsecond), Person: person, Act: act, Object: object, Client: client})
+	if err != nil {
+		s.log.Error().Err(err).Str("person", person).Str("act", act).Msg("the trail could not be written")
+	}
+}
+
+type trailPage struct {
+	frame
+	Acts   []store.Act
+	Broken int64 // number of the first act that was tampered with; 0 when none was
+}
+
+// trail shows what people did, and whether anybody has changed the record.
+func (s *Server) trail(w http.ResponseWriter, r *http.Request, v *visit) error {
+	acts, err := s.db.Acts(r.Context(), trailLength)
+	if err != nil {
+		return err
+	}
+	broken, err := s.db.CheckActs(r.Context())
+	if err != nil {
+		return err
+	}
+	page := &trailPage{Acts: acts, Broken: broken}
+	page.Section = "account"
+	s.render(w, r, v, http.StatusOK, "trail", page)
+	return nil
+}
