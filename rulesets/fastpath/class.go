@@ -23,20 +23,46 @@ type class struct {
 	quiet    []head // with multiMatch over a transformation that can change a value unnoticed
 	maybes   []head
 	heads    []head
-	uncached bool         // the outcome depends on more than the value
-	nodes    []*chainNode // needed by the groups, parents first
+	uncached bool // the outcome depends on more than the value
 }
 
 // group are the heads of a class that look at a value after the same
 // transformations.
 type group struct {
 	node   *chainNode
-	lower  bool   // and then lower-cased
-	search bitset // first factors of the patterns searched for
-	byBit  map[int][]head
-	always []head // patterns without a factor
+	peel   *peel
+	plain  search // in the result of the transformations
+	peeled search // in the text before what is peeled off
 	direct []head // other operators
 }
+
+// search is what is searched for in one form of a value.
+type search struct {
+	firsts bitset // first factors of the patterns
+	byBit  map[int][]wanted
+	always []head // patterns without a factor
+}
+
+// wanted is a head that may match when all factors of its pattern were seen.
+type wanted struct {
+	head
+	factors []int32
+}
+
+func (s *search) add(h head, factors []int32, n int) {
+	if len(factors) == 0 {
+		s.always = append(s.always, h)
+		return
+	}
+	if s.firsts == nil {
+		s.firsts, s.byBit = newBitset(n), map[int][]wanted{}
+	}
+	f := int(factors[0])
+	s.firsts.set(f)
+	s.byBit[f] = append(s.byBit[f], wanted{h, factors})
+}
+
+func (s *search) empty() bool { return len(s.byBit) == 0 && len(s.always) == 0 }
 
 // table finds the class of a value of one source by its key.
 type table struct {
@@ -71,8 +97,6 @@ func (t *target) selects(lower string) bool {
 
 // finish builds what judging needs once all units are known.
 func (p *Program) finish(c *compiler) {
-	p.factors = int(c.nfactors)
-	p.union = newDFA(c.union, unionStates)
 	p.verdicts = newVerdicts()
 	for _, u := range p.units {
 		if len(u.links) == 0 {
@@ -83,6 +107,7 @@ func (p *Program) finish(c *compiler) {
 			continue // nobody asks; a guard is evaluated when it is needed
 		}
 		l := u.links[0]
+		c.plan(l)
 		for _, t := range l.targets {
 			if t.count || t.sources == nil {
 				p.scalars = append(p.scalars, head{u: u, l: l, t: t})
@@ -94,6 +119,8 @@ func (p *Program) finish(c *compiler) {
 			}
 		}
 	}
+	p.factors = int(c.nfactors)
+	p.union = newDFA(c.union, unionStates)
 	p.classIDs = map[string]*class{}
 	for s := range p.tables {
 		p.tables[s].build(p)
@@ -192,57 +219,41 @@ func (p *Program) class(heads []head) *class {
 		c.uncached = c.uncached || !macroLocal(heads[i].l.test.arg)
 		c.add(heads[i], p)
 	}
-	need := map[*chainNode]bool{}
-	for i := range c.groups {
-		for n := c.groups[i].node; n != nil; n = n.parent {
-			need[n] = true
-		}
-	}
-	for n := range need {
-		c.nodes = append(c.nodes, n)
-	}
-	slices.SortFunc(c.nodes, func(a, b *chainNode) int { return a.id - b.id })
 	p.classIDs[b.String()] = c
 	return c
 }
 
 func (c *class) add(h head, p *Program) {
-	switch {
-	case h.l.test.unknown != "":
+	if h.l.test.unknown != "" {
 		c.maybes = append(c.maybes, h)
 		return
-	case h.l.multi:
-		for n := h.l.node; n != nil; n = n.parent {
-			c.group(n, false, p).add(h)
-			if n != h.l.node && n.tr.quiet != nil {
-				c.quiet = append(c.quiet, h)
-			}
+	}
+	for i := range h.l.plans {
+		pl := &h.l.plans[i]
+		g := c.group(pl)
+		if !h.l.test.searched() || h.l.negated {
+			g.direct = append(g.direct, h)
+			continue
 		}
-		return
-	}
-	c.group(h.l.base, h.l.lower, p).add(h)
-}
-
-func (g *group) add(h head) {
-	t := h.l.test2
-	switch {
-	case !t.searched() || h.l.negated:
-		g.direct = append(g.direct, h)
-	case len(t.pattern.factors) == 0:
-		g.always = append(g.always, h)
-	default:
-		f := int(t.pattern.factors[0])
-		g.search.set(f)
-		g.byBit[f] = append(g.byBit[f], h)
+		g.plain.add(h, pl.plain, p.factors)
+		if pl.peel != nil {
+			g.peeled.add(h, pl.peeled, p.factors)
+		}
+		if h.l.multi && pl.node != h.l.node && pl.node.parent != nil && pl.node.tr.quiet != nil {
+			c.quiet = append(c.quiet, h)
+		}
 	}
 }
 
-func (c *class) group(n *chainNode, lower bool, p *Program) *group {
+// group returns the group of a plan. Plans that peel differently are kept
+// apart.
+func (c *class) group(pl *plan) *group {
 	for i := range c.groups {
-		if c.groups[i].node == n && c.groups[i].lower == lower {
-			return &c.groups[i]
+		g := &c.groups[i]
+		if g.node == pl.node && (g.peel == nil) == (pl.peel == nil) && (g.peel == nil || g.peel.forbid == pl.peel.forbid) {
+			return g
 		}
 	}
-	c.groups = append(c.groups, group{node: n, lower: lower, search: newBitset(p.factors), byBit: map[int][]head{}})
+	c.groups = append(c.groups, group{node: pl.node, peel: pl.peel})
 	return &c.groups[len(c.groups)-1]
 }

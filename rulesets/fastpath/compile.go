@@ -84,9 +84,7 @@ type plink struct {
 	test    *test
 	negated bool
 	node    *chainNode // all transformations
-	base    *chainNode // without a trailing lowercase
-	lower   bool       // whether there is one
-	test2   *test      // test for the text before the trailing lowercase
+	plans   []plan     // how its pattern is searched for
 	multi   bool
 	capture bool
 	sets    []setvar
@@ -110,9 +108,11 @@ type ptarget struct {
 
 // chainNode is a chain of transformations, sharing its beginning with others.
 type chainNode struct {
-	id     int
-	parent *chainNode
-	tr     transformation
+	id      int
+	name    string
+	foreign bool // not Coraza's own
+	parent  *chainNode
+	tr      transformation
 }
 
 // Compile reads directives in the order in which they are loaded, as
@@ -152,7 +152,10 @@ func (c *compiler) chain(names []string) *chainNode {
 		if n.parent = c.chain(names[:len(names)-1]); n.parent == nil {
 			return nil
 		}
-		n.tr, n.id = tr, len(c.prog.chains)
+		n.tr, n.id, n.name = tr, len(c.prog.chains), names[len(names)-1]
+		for name := range c.opt.Transformations {
+			n.foreign = n.foreign || strings.EqualFold(name, n.name)
+		}
 	}
 	c.nodes[key] = n
 	c.prog.chains = append(c.prog.chains, n)
@@ -390,8 +393,7 @@ func (c *compiler) plink(l *link, st txState, u *unit, dropped bool, r *rule) *p
 		p.setKeys = append(p.setKeys, key.fold(st))
 		p.setVals = append(p.setVals, val.fold(st))
 	}
-	p.test = c.compileTest(l, false, st)
-	p.test2 = p.test
+	p.test = c.compileTest(l, st)
 	if p.test.unknown != "" {
 		fail(p.test.unknown)
 	}
@@ -400,12 +402,7 @@ func (c *compiler) plink(l *link, st txState, u *unit, dropped bool, r *rule) *p
 	case p.node == nil:
 		fail("a transformation is not known")
 		p.test = &test{unknown: "a transformation is not known"}
-		p.node, p.test2, l.multi, p.multi = c.root(), p.test, false, false
-	}
-	p.base = p.node
-	if n := len(l.chain); n > 0 && l.chain[n-1] == "lowercase" && !p.multi && p.test.unknown == "" {
-		p.base, p.lower = p.node.parent, true
-		p.test2 = c.compileTest(l, true, st)
+		p.node, p.multi = c.root(), false
 	}
 	if l.bad != "" {
 		fail(l.bad)
@@ -594,31 +591,17 @@ func macroLocal(m macro) bool {
 	return true
 }
 
-func (c *compiler) regexpPattern(expr string, fold bool) (*pattern, error) {
-	key := fmt.Sprintf("rx\x00%v\x00%s", fold, expr)
+func (c *compiler) regexpPattern(expr string) (*pattern, error) {
+	key := "rx\x00" + expr
 	if p, ok := c.patterns[key]; ok {
 		return p, nil
 	}
-	p, fs, err := newRegexp(expr, fold)
+	p, err := newRegexp(expr)
 	if err != nil {
 		return nil, err
 	}
-	d := dialect{latin1: p.binary != nil, fold: fold}
-	for _, f := range fs {
-		if c.addFactor(f, d) {
-			p.factors = append(p.factors, c.nfactors-1)
-		}
-	}
 	c.patterns[key] = p
 	return p, nil
-}
-
-func (c *compiler) addFactor(f *syntax.Regexp, d dialect) bool {
-	if err := c.union.addRegexp(f, d, c.nfactors); err != nil {
-		return false
-	}
-	c.nfactors++
-	return true
 }
 
 func (c *compiler) wordsPattern(key string, words []string) (*pattern, error) {
@@ -629,9 +612,66 @@ func (c *compiler) wordsPattern(key string, words []string) (*pattern, error) {
 		return nil, fmt.Errorf("the word list has an empty word or none")
 	}
 	p := newWords(words)
-	c.union.addWords(words, c.nfactors)
-	p.factors = []int32{c.nfactors}
-	c.nfactors++
 	c.patterns[key] = p
 	return p, nil
+}
+
+// plan is how a pattern is searched for in the result of a chain: in the
+// result itself, or, where peel holds, in the text before what is peeled off.
+type plan struct {
+	node   *chainNode
+	peel   *peel
+	plain  []int32 // factors to be seen in the result
+	peeled []int32 // factors to be seen in the text before
+}
+
+// plan makes the plans of a head: one, or with multiMatch one for each step.
+func (c *compiler) plan(l *plink) {
+	if l.plans != nil || l.test.unknown != "" {
+		return
+	}
+	for n := l.node; n != nil; n = n.parent {
+		p := plan{node: n}
+		if l.test.searched() && !l.negated {
+			pat := l.test.pattern
+			p.plain = c.factors(pat, dialect{latin1: pat.binary != nil})
+			if peel := peelOf(n); peel != nil && len(p.plain) > 0 {
+				peel.d.latin1 = pat.binary != nil
+				if pat.words && peel.d.runes {
+					peel.forbid |= hasHigh
+				}
+				p.peeled = c.factors(pat, peel.d)
+				p.peel = peel
+			}
+		}
+		l.plans = append(l.plans, p)
+		if !l.multi {
+			break
+		}
+	}
+}
+
+// factors returns the patterns of the union automaton that stand for a pattern
+// in a dialect.
+func (c *compiler) factors(p *pattern, d dialect) []int32 {
+	if f, ok := p.factors[d]; ok {
+		return f
+	}
+	var out []int32
+	if p.words {
+		c.union.addWords(p.list0, &d, c.nfactors)
+		out = append(out, c.nfactors)
+		c.nfactors++
+	}
+	for _, t := range p.trees {
+		if err := c.union.addRegexp(t, &d, c.nfactors); err == nil {
+			out = append(out, c.nfactors)
+			c.nfactors++
+		}
+	}
+	if p.factors == nil {
+		p.factors = map[dialect][]int32{}
+	}
+	p.factors[d] = out
+	return out
 }

@@ -232,3 +232,16 @@ loop:
 }
 
 const base64Alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+
+// base64Prefix returns the beginning of s beyond which base64Decode, strict,
+// does not read, whatever blanks are taken out before.
+func base64Prefix(s string) string {
+	for i, r := range s {
+		if unicode.IsSpace(r) || r < utf8.RuneSelf && strings.IndexByte(base64Alphabet, byte(r)) >= 0 {
+			continue
+		}
+		_, n := utf8.DecodeRuneInString(s[i:])
+		return s[:i+n]
+	}
+	return s
+}

@@ -47,6 +47,7 @@ type dfa struct {
 	mu      sync.Mutex
 	scratch dfaScratch // guarded by mu
 	starts  [ctxCount][]startStep
+	atStart []bool // instructions that a search starting anywhere waits at
 }
 
 // dfaTable is one generation of states. trans holds, for state s and class c
@@ -274,6 +275,12 @@ func (d *dfa) step(st *dfaState, c int) (threads []int32, ctx uint8, reports []i
 			d.follow(s)
 		}
 		roots = slices.Clone(d.scratch.threads)
+		if d.atStart == nil {
+			d.atStart = make([]bool, len(d.n.insts))
+			for _, i := range roots {
+				d.atStart[i] = true
+			}
+		}
 		reports := slices.Clone(d.scratch.reports)
 		th, rp := d.advance(roots, reports, flags, c, b)
 		start.threads, start.reports, start.made = slices.Clone(th), slices.Clone(rp), true
@@ -393,8 +400,13 @@ func (d *dfa) advance(threads, found []int32, flags syntax.EmptyOp, c, b int) (n
 				}
 			case opTrie:
 				node := &d.n.nodes[in.arg]
+				as := &d.n.dialects[node.dialect]
+				if as.skip.has(byte(b)) {
+					d.follow(i)
+				}
+				want := as.key(byte(b))
 				for k, key := range node.keys {
-					if key == lowerByte(byte(b)) {
+					if key == want {
 						d.follow(node.outs[k])
 					}
 				}
@@ -404,7 +416,11 @@ func (d *dfa) advance(threads, found []int32, flags syntax.EmptyOp, c, b int) (n
 	reports = append(reports, s.reports...)
 	slices.Sort(reports)
 	reports = slices.Compact(reports)
-	next = slices.Clone(s.threads)
+	for _, i := range s.threads {
+		if !d.atStart[i] { // those are at every position anyway
+			next = append(next, i)
+		}
+	}
 	slices.Sort(next)
 	return next, reports
 }

@@ -115,7 +115,7 @@ func (c *compiler) constant(l *link, s txState) certainty {
 	if l.bad != "" || l.multi || len(l.chain) > 0 && !allKnown(c.transforms, l.chain) {
 		return depends
 	}
-	t := c.compileTest(l, false, s)
+	t := c.compileTest(l, s)
 	if t.unknown != "" {
 		return depends
 	}

@@ -94,7 +94,6 @@ type text struct {
 	s     string
 	mask  mask
 	seen  bool // whether found holds what the union automaton saw
-	any   bool // whether it saw anything
 	found bitset
 	known [memos]memo // outcomes of tests that are costly
 }
@@ -132,7 +131,7 @@ func (p *Program) Judge(in *Input, mask Mask) Result {
 		j = &judgement{p: p, at: make([]int, len(p.chains))}
 	}
 	j.in, j.mask, j.budget, j.gaveUp, j.work = in, mask, buildBudget, false, 0
-	j.found, j.pending = j.found[:0], j.pending[:0]
+	j.found, j.pending, j.vals = j.found[:0], j.pending[:0], j.vals[:0]
 	j.visit()
 	j.scalars()
 	j.settle()
@@ -211,13 +210,9 @@ func (j *judgement) excluded(h head, key string) bool {
 func (j *judgement) evaluate(c *class, key, value string, masked bool) {
 	j.hits = j.hits[:0]
 	j.texts = j.texts[:0]
-	first := j.addText(value)
-	for _, n := range c.nodes {
-		if n.parent == nil {
-			j.at[n.id] = first
-			continue
-		}
-		j.at[n.id] = j.transform(j.at[n.parent.id], n)
+	j.addText(value)
+	for i := range j.at {
+		j.at[i] = unmade
 	}
 	for i := range c.groups {
 		j.group(&c.groups[i], key, masked)
@@ -230,8 +225,25 @@ func (j *judgement) evaluate(c *class, key, value string, masked bool) {
 	}
 }
 
-// transform returns the text that n's last step makes of text i.
-func (j *judgement) transform(i int, n *chainNode) int {
+const unmade = -1
+
+// textAt returns the text that a chain makes of the value at hand.
+func (j *judgement) textAt(n *chainNode) int {
+	if n.parent == nil {
+		return 0
+	}
+	if j.at[n.id] == unmade {
+		j.at[n.id] = j.transform(n)
+	}
+	return j.at[n.id]
+}
+
+func (j *judgement) transform(n *chainNode) int {
+	if n.name == "base64decode" && !n.foreign && n.parent.name == "removewhitespace" {
+		i := j.textAt(n.parent.parent)
+		return j.sameOrNew(i, base64Decode(&j.arena, removeWhitespace(&j.arena, base64Prefix(j.texts[i].s)), false))
+	}
+	i := j.textAt(n.parent)
 	if j.texts[i].mask&n.tr.needs == 0 {
 		return i
 	}
@@ -275,43 +287,34 @@ func (j *judgement) search(t *text) bool {
 		j.gaveUp = true
 		return false
 	}
-	t.seen, t.any = true, false
-	for _, w := range t.found {
-		t.any = t.any || w != 0
-	}
+	t.seen = true
 	return true
 }
 
 func (j *judgement) group(g *group, key string, masked bool) {
-	i := j.at[g.node.id]
-	if g.lower && j.texts[i].mask&hasHigh != 0 {
-		i = j.sameOrNew(i, strings.ToLower(j.texts[i].s))
-	}
-	t := &j.texts[i]
-	if len(g.byBit) > 0 || len(g.always) > 0 {
-		if !j.search(t) {
-			return
+	if !g.plain.empty() {
+		s, i := &g.plain, 0
+		if g.peel != nil {
+			i = j.textAt(g.peel.base)
 		}
-		if t.any {
-			j.candidates(g, key, t, masked)
+		if g.peel != nil && g.peel.holds(&j.texts[i]) {
+			s = &g.peeled
+		} else {
+			i = j.textAt(g.node)
 		}
-		for _, h := range g.always {
-			j.try(h, key, t, masked)
-		}
+		j.find(g, s, i, key, masked)
 	}
 	if len(g.direct) == 0 {
 		return
 	}
+	t := &j.texts[j.textAt(g.node)]
 	s := t.s
-	if g.lower && t.mask&hasUpper != 0 {
-		s = strings.ToLower(s)
-	}
 	x := expansion{j: j}
 	for _, h := range g.direct {
 		if masked && j.excluded(h, key) {
 			continue
 		}
-		if h.l.test.memo > 0 && !g.lower {
+		if h.l.test.memo > 0 {
 			if j.remembered(h.l.test, t) != h.l.negated {
 				j.confirm(h, key, s)
 			}
@@ -336,42 +339,47 @@ func (j *judgement) remembered(test *test, t *text) bool {
 	return *known == memoYes
 }
 
-// candidates verifies the heads of which all factors were seen in t.
-func (j *judgement) candidates(g *group, key string, t *text, masked bool) {
-	for w, x := range t.found {
-		for x &= g.search[w]; x != 0; x &= x - 1 {
-			for _, h := range g.byBit[w<<6|bits.TrailingZeros64(x)] {
-				if t.foundAll(h.l.test2.pattern.factors) {
-					j.try(h, key, t, masked)
+// find searches for patterns in text i and verifies what may be there.
+func (j *judgement) find(g *group, s *search, i int, key string, masked bool) {
+	if len(s.byBit) > 0 {
+		t := &j.texts[i]
+		if !j.search(t) {
+			return
+		}
+		found := t.found
+		for w := range found {
+			for x := found[w] & s.firsts[w]; x != 0; x &= x - 1 {
+				for _, h := range s.byBit[w<<6|bits.TrailingZeros64(x)] {
+					if hasAll(found, h.factors) {
+						j.try(h.head, g, key, masked)
+					}
 				}
 			}
 		}
 	}
+	for _, h := range s.always {
+		j.try(h, g, key, masked)
+	}
 }
 
-func (t *text) foundAll(factors []int32) bool {
+func hasAll(found bitset, factors []int32) bool {
 	for _, f := range factors {
-		if !t.found.has(int(f)) {
+		if !found.has(int(f)) {
 			return false
 		}
 	}
 	return true
 }
 
-// try verifies a head whose pattern may be in t.
-func (j *judgement) try(h head, key string, t *text, masked bool) {
+// try verifies a head whose pattern may be in the text of a group.
+func (j *judgement) try(h head, g *group, key string, masked bool) {
 	if masked && j.excluded(h, key) {
 		return
 	}
-	p := h.l.test2.pattern
-	if !p.match(t.s, t.mask&hasHigh == 0, &j.budget) {
-		return
+	t := &j.texts[j.textAt(g.node)]
+	if h.l.test.pattern.match(t.s, t.mask&hasHigh == 0, &j.budget) {
+		j.confirm(h, key, t.s)
 	}
-	s := t.s
-	if p.fold {
-		s = strings.ToLower(s)
-	}
-	j.confirm(h, key, s)
 }
 
 // confirm notes a head that matches, unless the rest of its chain cannot.
@@ -396,7 +404,11 @@ func (j *judgement) unnoticed(h head, key string, masked bool) {
 		if n.tr.quiet == nil {
 			continue
 		}
-		before, after := j.texts[j.at[n.parent.id]].s, j.texts[j.at[n.id]].s
+		before := j.texts[j.textAt(n.parent)].s
+		if n.tr.calm != nil && n.tr.calm(before) {
+			continue
+		}
+		after := j.texts[j.textAt(n)].s
 		if before != after && n.tr.quiet(before, after) {
 			j.multi(h, key, masked)
 			return

@@ -40,19 +40,21 @@ type inst struct {
 // nfa is a byte automaton made from regular expressions and word lists. It may
 // accept more than they do, never less: see doc.go.
 type nfa struct {
-	insts   []inst
-	sets    []byteSet
-	setIDs  map[byteSet]int32
-	nodes   []trieNode
-	starts  []int32
-	asserts bool // whether any assertion is left in it
+	insts    []inst
+	sets     []byteSet
+	setIDs   map[byteSet]int32
+	nodes    []trieNode
+	starts   []int32
+	dialects []dialect // of the word lists
+	asserts  bool      // whether any assertion is left in it
 }
 
 // trieNode is one node of a word list; keys are lower-case bytes.
 type trieNode struct {
-	keys  []byte
-	outs  []int32 // opTrie instructions
-	match int32   // pattern that ends here, or -1
+	keys    []byte
+	outs    []int32 // opTrie instructions
+	match   int32   // pattern that ends here, or -1
+	dialect int32
 }
 
 func newNFA() *nfa { return &nfa{setIDs: map[byteSet]int32{}} }
@@ -72,18 +74,12 @@ func (n *nfa) set(s byteSet) int32 {
 	return id
 }
 
-// dialect says how the runes of an expression stand for bytes.
-type dialect struct {
-	latin1 bool // one rune is one byte; others never match
-	fold   bool // the text is the lower-cased form of what is scanned
-}
-
 // cutRune stands for "whatever follows": see gaps.go. It is a code point that
 // no text interchanges.
 const cutRune = '\U0010FFFE'
 
 // addRegexp adds an expression; pattern is reported when it may match.
-func (n *nfa) addRegexp(re *syntax.Regexp, d dialect, pattern int32) error {
+func (n *nfa) addRegexp(re *syntax.Regexp, d *dialect, pattern int32) error {
 	prog, err := syntax.Compile(re.Simplify())
 	if err != nil {
 		return err
@@ -102,6 +98,10 @@ func (n *nfa) addRegexp(re *syntax.Regexp, d dialect, pattern int32) error {
 		case syntax.InstCapture, syntax.InstNop:
 			n.insts[at] = inst{op: opAlt, out: out, alt: out}
 		case syntax.InstEmptyWidth:
+			if d.blunt {
+				n.insts[at] = inst{op: opAlt, out: out, alt: out}
+				continue
+			}
 			n.insts[at] = inst{op: opEmpty, flags: syntax.EmptyOp(p.Arg), out: out}
 			n.asserts = true
 		case syntax.InstMatch:
@@ -142,7 +142,7 @@ func instRanges(p *syntax.Inst) []rune {
 }
 
 // addRunes writes instruction at: it accepts one rune of ranges and goes to out.
-func (n *nfa) addRunes(at, out int32, ranges []rune, d dialect) {
+func (n *nfa) addRunes(at, out int32, ranges []rune, d *dialect) {
 	var bytes byteSet
 	limit := 0x7f
 	if d.latin1 {
@@ -167,10 +167,21 @@ func (n *nfa) addRunes(at, out int32, ranges []rune, d dialect) {
 			wide = append(wide, rune(r))
 		}
 	}
-	if d.fold {
-		bytes = foldSet(bytes)
+	many = many || d.blunt && len(wide) > 0
+	if d.runes {
+		// The Kelvin sign and the dotted capital I are lowered to ASCII.
+		if bytes.has('k') {
+			wide = append(wide, '\u212a')
+		}
+		if bytes.has('i') {
+			wide = append(wide, '\u0130')
+		}
 	}
+	bytes = d.raw(bytes)
 	heads := []int32{}
+	if d.skip != (byteSet{}) {
+		heads = append(heads, n.emit(inst{op: opByte, arg: n.set(d.skip), out: at}))
+	}
 	if bytes != (byteSet{}) {
 		heads = append(heads, n.emit(inst{op: opByte, arg: n.set(bytes), out: out}))
 	}
@@ -217,18 +228,6 @@ func (n *nfa) addAnyWide(out int32) int32 {
 	return n.emit(inst{op: opByte, arg: n.set(upper), out: next})
 }
 
-// foldSet maps a set of bytes of a lower-cased text to the bytes they may have
-// been before.
-func foldSet(s byteSet) byteSet {
-	var out byteSet
-	for b := range 256 {
-		if s.has(lowerByte(byte(b))) {
-			out.add(byte(b))
-		}
-	}
-	return out
-}
-
 func lowerByte(b byte) byte {
 	if 'A' <= b && b <= 'Z' {
 		return b + 'a' - 'A'
@@ -237,7 +236,8 @@ func lowerByte(b byte) byte {
 }
 
 // addWords adds a list of words that match anywhere, ASCII case ignored.
-func (n *nfa) addWords(words []string, pattern int32) {
+func (n *nfa) addWords(words []string, d *dialect, pattern int32) {
+	n.dialects = append(n.dialects, *d)
 	root := n.newNode()
 	for _, w := range words {
 		at := root
@@ -250,7 +250,7 @@ func (n *nfa) addWords(words []string, pattern int32) {
 }
 
 func (n *nfa) newNode() int32 {
-	n.nodes = append(n.nodes, trieNode{match: -1})
+	n.nodes = append(n.nodes, trieNode{match: -1, dialect: int32(len(n.dialects) - 1)})
 	return n.emit(inst{op: opTrie, arg: int32(len(n.nodes) - 1)})
 }
 
@@ -267,6 +267,14 @@ func (n *nfa) child(at int32, b byte) int32 {
 	return out
 }
 
+// key is the key of a word list that byte b is.
+func (d *dialect) key(b byte) byte {
+	if d.blunt {
+		b = d.image[b]
+	}
+	return lowerByte(b)
+}
+
 // classes partitions the bytes into classes that no instruction tells apart.
 func (n *nfa) classes() (of [256]uint8, count int) {
 	sets := n.sets
@@ -280,22 +288,28 @@ func (n *nfa) classes() (of [256]uint8, count int) {
 		newline.add('\n')
 		sets = append(sets[:len(sets):len(sets)], word, newline)
 	}
-	var keys byteSet
-	for i := range n.nodes {
-		for _, k := range n.nodes[i].keys {
-			keys.add(k)
+	for di := range n.dialects {
+		d := &n.dialects[di]
+		var keys [256]bool
+		for i := range n.nodes {
+			if int(n.nodes[i].dialect) == di {
+				for _, k := range n.nodes[i].keys {
+					keys[k] = true
+				}
+			}
 		}
-	}
-	for b := range 256 {
-		if !keys.has(byte(b)) {
-			continue
+		var byKey [256]byteSet
+		for b := range 256 {
+			if k := d.key(byte(b)); keys[k] {
+				byKey[k].add(byte(b))
+			}
 		}
-		var s byteSet
-		s.add(byte(b))
-		if 'a' <= b && b <= 'z' {
-			s.add(byte(b) - 'a' + 'A')
+		for k := range byKey {
+			if keys[k] {
+				sets = append(sets[:len(sets):len(sets)], byKey[k])
+			}
 		}
-		sets = append(sets[:len(sets):len(sets)], s)
+		sets = append(sets[:len(sets):len(sets)], d.skip)
 	}
 	ids := map[string]uint8{}
 	sig := make([]byte, (len(sets)+7)/8)

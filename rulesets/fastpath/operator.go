@@ -32,13 +32,13 @@ func (t *test) searched() bool { return t.pattern != nil }
 
 // compileTest returns the test of a link. What it does not understand it
 // returns as a test that may always match.
-func (c *compiler) compileTest(l *link, fold bool, consts txState) *test {
-	key := l.op + "\x00" + l.arg + "\x00" + strconv.FormatBool(fold)
+func (c *compiler) compileTest(l *link, consts txState) *test {
+	key := l.op + "\x00" + l.arg
 	t := &test{op: l.op}
 	var err error
 	switch l.op {
 	case "rx":
-		t.pattern, err = c.regexpPattern(l.arg, fold)
+		t.pattern, err = c.regexpPattern(l.arg)
 	case "pm":
 		t.pattern, err = c.wordsPattern(key, strings.Split(strings.ToLower(l.arg), " "))
 	case "pmfromfile", "pmf":

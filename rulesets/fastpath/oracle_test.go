@@ -16,6 +16,7 @@ import (
 	"github.com/corazawaf/coraza/v3/types"
 
 	"github.com/qorgan/qorgan/event"
+	"github.com/qorgan/qorgan/rulesets/language"
 	"github.com/qorgan/qorgan/rulesets/reader"
 )
 
@@ -53,6 +54,7 @@ func oracleAt(tb testing.TB, level int) *oracle {
 
 func newOracle(tb testing.TB, level int, extra string) *oracle {
 	tb.Helper()
+	language.Register()
 	o := &oracle{}
 	text := fmt.Sprintf(`
 Include @coraza.conf-recommended
@@ -76,9 +78,13 @@ Include @owasp_crs/REQUEST-*.conf
 	return o
 }
 
-var testOptions = Options{ReadFile: func(name string) ([]byte, error) {
-	return fs.ReadFile(coreruleset.FS, "@owasp_crs/"+name)
-}}
+var testOptions = Options{
+	ReadFile: func(name string) ([]byte, error) { return fs.ReadFile(coreruleset.FS, "@owasp_crs/"+name) },
+	Transformations: map[string]Transformation{
+		"utf8toUnicode":   {Apply: func(s string) (string, bool, error) { s, c := language.Fold(s); return s, c, nil }, ASCII: true},
+		language.MaskName: {Apply: func(s string) (string, bool, error) { s, c := language.Mask(s); return s, c, nil }, ASCII: true},
+	},
+}
 
 // ask feeds a request to Coraza, from the socket up, and returns the rules that
 // it logged and the request as it read it.

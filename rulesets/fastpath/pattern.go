@@ -17,11 +17,12 @@ import (
 // in the union automaton, its own automaton, and the engine that Coraza uses.
 type pattern struct {
 	expr    string
-	fold    bool    // the text is lower-cased first; see transforms.go
-	words   bool    // @pm: expr is the list
-	factors []int32 // patterns of the union automaton that must all be seen
-	own     *dfa    // nil: none, ask the engine
-	exact   bool    // own is right about any text of ASCII
+	words   bool                // @pm
+	trees   []*syntax.Regexp    // its factors
+	list0   []string            // @pm: the words
+	factors map[dialect][]int32 // by dialect: patterns of the union automaton that must all be seen
+	own     *dfa                // nil: none, ask the engine
+	exact   bool                // own is right about any text of ASCII
 	re      *regexp.Regexp
 	binary  *binaryregexp.Regexp
 	list    *ahocorasick.AhoCorasick
@@ -30,33 +31,34 @@ type pattern struct {
 const ownStates = 600
 
 // newRegexp compiles the argument of @rx as Coraza does.
-func newRegexp(expr string, fold bool) (*pattern, []*syntax.Regexp, error) {
-	p := &pattern{expr: expr, fold: fold}
+func newRegexp(expr string) (*pattern, error) {
+	p := &pattern{expr: expr}
 	text := "(?sm)" + expr
-	d := dialect{fold: fold}
+	var d dialect
 	if arbitraryBytes(text) {
 		re, err := binaryregexp.Compile(expr)
 		if err != nil {
-			return nil, nil, fmt.Errorf("compile expression: %w", err)
+			return nil, fmt.Errorf("compile expression: %w", err)
 		}
 		p.binary, text, d.latin1 = re, expr, true
 	} else {
 		re, err := regexp.Compile(text)
 		if err != nil {
-			return nil, nil, fmt.Errorf("compile expression: %w", err)
+			return nil, fmt.Errorf("compile expression: %w", err)
 		}
 		p.re = re
 	}
 	tree, err := syntax.Parse(text, syntax.Perl)
 	if err != nil || d.latin1 && !ascii(expr) || hasRune(tree, cutRune) {
-		return p, nil, nil // the engine alone knows
+		return p, nil // the engine alone knows
 	}
 	n := newNFA()
-	if err := n.addRegexp(tree, d, 0); err != nil {
-		return p, nil, nil
+	if err := n.addRegexp(tree, &d, 0); err != nil {
+		return p, nil
 	}
 	p.own, p.exact = newDFA(n, ownStates), true
-	return p, factors(tree), nil
+	p.trees = factors(tree)
+	return p, nil
 }
 
 // newWords compiles the argument of @pm.
@@ -65,21 +67,16 @@ func newWords(words []string) *pattern {
 		AsciiCaseInsensitive: true, MatchKind: ahocorasick.LeftMostLongestMatch, DFA: false,
 	})
 	list := b.Build(words)
-	return &pattern{words: true, list: &list}
+	return &pattern{words: true, list: &list, list0: words}
 }
 
-// match reports whether the engine would match s, which is the text after all
-// transformations. When fold is set and s is ASCII, s may also be the text
-// before the last one, lowercase.
+// match reports whether the engine would match s.
 func (p *pattern) match(s string, isASCII bool, budget *int) bool {
 	if p.own != nil {
 		m, sure := p.own.matches(s, budget)
 		if !m || sure && p.exact && isASCII {
 			return m
 		}
-	}
-	if p.fold {
-		s = strings.ToLower(s)
 	}
 	switch {
 	case p.re != nil:
@@ -92,9 +89,6 @@ func (p *pattern) match(s string, isASCII bool, budget *int) bool {
 
 // capture returns what the engine puts into TX:0 to TX:8, and how many.
 func (p *pattern) capture(s string) []string {
-	if p.fold {
-		s = strings.ToLower(s)
-	}
 	var m []string
 	switch {
 	case p.re != nil:

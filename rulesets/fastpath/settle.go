@@ -73,9 +73,9 @@ func (j *judgement) count(u *unit, t *ptarget) (n, early int) {
 		return n, n
 	}
 	for _, s := range t.sources {
-		j.vals = j.vals[:0]
+		from := len(j.vals)
 		j.each(s, &j.vals)
-		for _, v := range j.vals {
+		for _, v := range j.vals[from:] {
 			if t.selects(string(j.lowered(v.key))) && !j.hidden(u, t, v.key) {
 				n++
 				if !s.late() {
@@ -83,6 +83,7 @@ func (j *judgement) count(u *unit, t *ptarget) (n, early int) {
 				}
 			}
 		}
+		j.vals = j.vals[:from]
 	}
 	return n, early
 }
@@ -105,7 +106,7 @@ func (j *judgement) settle() {
 		if !u.detection || j.settled(u, i) {
 			continue
 		}
-		all := j.matches(u)
+		all := j.matches(u, i)
 		for k := range all {
 			if j.chain(u, &all[k], all) {
 				j.candidate(all[k].head, all[k].key)
@@ -124,11 +125,17 @@ func (j *judgement) settled(u *unit, before int) bool {
 	return false
 }
 
-func (j *judgement) matches(u *unit) []match {
-	var out []match
-	for i := range j.pending {
-		if j.pending[i].u == u {
-			out = append(out, j.pending[i])
+// matches returns the matches of u, the first of which is pending at i.
+func (j *judgement) matches(u *unit, i int) []match {
+	rest := j.pending[i:]
+	n := 1
+	for n < len(rest) && rest[n].u == u {
+		n++
+	}
+	out := rest[:n:n]
+	for ; n < len(rest); n++ {
+		if rest[n].u == u {
+			out = append(out, rest[n])
 		}
 	}
 	return out
@@ -263,7 +270,7 @@ func (j *judgement) chain(u *unit, m *match, all []match) bool {
 	}
 	x := j.expansionOf(m)
 	opaque := m.unknown || j.write(m.l, &x)
-	return j.rest(u, 1, x, all, opaque)
+	return j.rest(u, 1, &x, all, opaque)
 }
 
 // write adds to x what a link sets. It returns true when a key is not known.
@@ -285,7 +292,7 @@ func (j *judgement) write(l *plink, x *expansion) (opaque bool) {
 }
 
 // rest reports whether links i and on may match.
-func (j *judgement) rest(u *unit, i int, x expansion, all []match, opaque bool) bool {
+func (j *judgement) rest(u *unit, i int, x *expansion, all []match, opaque bool) bool {
 	if i == len(u.links) {
 		return true
 	}
@@ -294,25 +301,31 @@ func (j *judgement) rest(u *unit, i int, x expansion, all []match, opaque bool) 
 		return true
 	}
 	l := u.links[i]
+	last := i+1 == len(u.links)
 	var here []match
 	for _, t := range l.targets {
-		vals, maybe := j.inputs(u, l, t, &x, all, opaque)
+		from := len(j.vals)
+		maybe := j.inputs(u, l, t, x, all, opaque)
 		if maybe {
+			j.vals = j.vals[:from]
 			return true
 		}
-		for _, v := range vals {
-			j.stageOf(l, v.value, func(s string) {
-				if ok, sure := l.test.eval(s, &x, &j.budget); !sure || ok != l.negated {
-					here = append(here, match{head: head{u: u, l: l, t: t}, variable: t.variable, key: v.key, value: s})
+		for _, v := range j.vals[from:] {
+			if !l.multi {
+				if !j.matched(l, l.node.apply(&j.arena, v.value), x) {
+					continue
 				}
-			})
+				if last {
+					j.vals = j.vals[:from]
+					return true
+				}
+			}
+			here = j.collect(u, l, t, v, x, here)
 		}
+		j.vals = j.vals[:from]
 	}
-	if len(here) == 0 {
-		return false
-	}
-	if i+1 == len(u.links) {
-		return true
+	if len(here) == 0 || last {
+		return len(here) > 0
 	}
 	all = append(append([]match(nil), all...), here...)
 	for k := range here {
@@ -320,11 +333,26 @@ func (j *judgement) rest(u *unit, i int, x expansion, all []match, opaque bool) 
 		cap := j.expansionOf(&here[k])
 		nx.tx = append(nx.tx, cap.tx...)
 		o := j.write(l, &nx)
-		if j.rest(u, i+1, nx, all, opaque || o) {
+		if j.rest(u, i+1, &nx, all, opaque || o) {
 			return true
 		}
 	}
 	return false
+}
+
+func (j *judgement) matched(l *plink, s string, x *expansion) bool {
+	ok, sure := l.test.eval(s, x, &j.budget)
+	return !sure || ok != l.negated
+}
+
+// collect appends the matches of a link on a value to here.
+func (j *judgement) collect(u *unit, l *plink, t *ptarget, v kv, x *expansion, here []match) []match {
+	j.stageOf(l, v.value, func(s string) {
+		if j.matched(l, s, x) {
+			here = append(here, match{head: head{u: u, l: l, t: t}, variable: t.variable, key: v.key, value: s})
+		}
+	})
+	return here
 }
 
 func (j *judgement) stageOf(l *plink, s string, f func(string)) {
@@ -335,86 +363,89 @@ func (j *judgement) stageOf(l *plink, s string, f func(string)) {
 	f(l.node.apply(&j.arena, s))
 }
 
-// inputs returns the values of a target of a later link.
-func (j *judgement) inputs(u *unit, l *plink, t *ptarget, x *expansion, all []match, opaque bool) (vals []kv, maybe bool) {
+// inputs appends the values of a target of a later link to j.vals.
+func (j *judgement) inputs(u *unit, l *plink, t *ptarget, x *expansion, all []match, opaque bool) (maybe bool) {
 	if l.test.unknown != "" || t.maybe {
-		return nil, true
+		return true
 	}
 	switch {
 	case t.matched:
 		if x.matched == nil {
-			return nil, true
+			return true
 		}
-		return []kv{{x.matched.name(), x.matched.value}}, false
+		j.vals = append(j.vals, kv{x.matched.name(), x.matched.value})
+		return false
 	case t.all:
 		for k := range all {
 			if all[k].unknown {
-				return nil, true
+				return true
 			}
-			vals = append(vals, kv{all[k].name(), all[k].value})
+			j.vals = append(j.vals, kv{all[k].name(), all[k].value})
 		}
-		return vals, false
+		return false
 	case t.variable == "TX":
 		return j.txInputs(t, x, opaque)
 	case t.count:
 		n, early := j.count(u, t)
-		vals = append(vals, kv{t.key, number(n)})
+		j.vals = append(j.vals, kv{t.key, number(n)})
 		if early != n && u.phase == 1 {
-			vals = append(vals, kv{t.key, number(early)})
+			j.vals = append(j.vals, kv{t.key, number(early)})
 		}
-		return vals, false
+		return false
 	}
 	for _, s := range t.sources {
-		from := len(vals)
-		j.each(s, &vals)
-		kept := vals[:from]
-		for _, v := range vals[from:] {
+		from := len(j.vals)
+		j.each(s, &j.vals)
+		kept := from
+		for _, v := range j.vals[from:] {
 			if t.selects(string(j.lowered(v.key))) && !j.hidden(u, t, v.key) {
-				kept = append(kept, v)
+				j.vals[kept] = v
+				kept++
 			}
 		}
-		vals = kept
+		j.vals = j.vals[:kept]
 		if s.single() && s.late() && u.phase == 1 {
-			vals = append(vals, kv{})
+			j.vals = append(j.vals, kv{})
 		}
 	}
-	return vals, false
+	return false
 }
 
-func (j *judgement) txInputs(t *ptarget, x *expansion, opaque bool) (vals []kv, maybe bool) {
+func (j *judgement) txInputs(t *ptarget, x *expansion, opaque bool) (maybe bool) {
 	for _, s := range t.consts {
-		vals = append(vals, kv{t.key, s})
+		j.vals = append(j.vals, kv{t.key, s})
 	}
 	for _, w := range j.written(t) {
 		if w.unknown {
-			return nil, true
+			return true
 		}
-		vals = append(vals, kv{w.key, w.value})
+		j.vals = append(j.vals, kv{w.key, w.value})
 	}
 	if !t.tx {
-		return vals, false
+		return false
 	}
 	if opaque {
-		return nil, true
+		return true
 	}
 	for _, k := range x.lost {
 		if t.takes(k) {
-			return nil, true
+			return true
 		}
 	}
 	if t.keyRx == nil {
 		v, ok := x.get(t.key)
 		if !ok {
-			return nil, true
+			return true
 		}
-		return append(vals, kv{t.key, v}), false
+		j.vals = append(j.vals, kv{t.key, v})
+		return false
 	}
 	for i := range x.tx {
 		if t.takes(x.tx[i].key) {
-			vals = append(vals, x.tx[i])
+			j.vals = append(j.vals, x.tx[i])
 		}
 	}
-	return vals, false
+	return false
 }
 
 // holds reports whether a guard surely matches, so that Coraza skips the rules
@@ -434,18 +465,18 @@ func (j *judgement) holds(g *unit) bool {
 func (j *judgement) whole(u *unit) bool {
 	l := u.links[0]
 	var heads []match
+	x := expansion{j: j}
 	for _, t := range l.targets {
-		vals, maybe := j.inputs(u, l, t, &expansion{j: j}, nil, true)
+		from := len(j.vals)
+		maybe := j.inputs(u, l, t, &x, nil, true)
 		if maybe {
+			j.vals = j.vals[:from]
 			return true
 		}
-		for _, v := range vals {
-			j.stageOf(l, v.value, func(s string) {
-				if ok, sure := l.test.eval(s, &expansion{j: j}, &j.budget); !sure || ok != l.negated {
-					heads = append(heads, match{head: head{u: u, l: l, t: t}, variable: t.variable, key: v.key, value: s})
-				}
-			})
+		for _, v := range j.vals[from:] {
+			heads = j.collect(u, l, t, v, &x, heads)
 		}
+		j.vals = j.vals[:from]
 	}
 	for k := range heads {
 		if j.chain(u, &heads[k], heads) {

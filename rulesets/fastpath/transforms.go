@@ -83,6 +83,7 @@ type transformation struct {
 	needs mask
 	apply func(a *arena, s string) string
 	quiet func(before, after string) bool
+	calm  func(before string) bool // quiet is false for sure
 }
 
 // wrap makes a transformation of one that Coraza calls. A result that comes
@@ -122,7 +123,7 @@ func transformations(bestFit *[1 << 16]byte) map[string]transformation {
 		"escapeseqdecode":    {needs: hasBackslash, apply: escapeSeqDecode},
 		"removenulls":        {needs: hasNull, apply: func(_ *arena, s string) string { return strings.ReplaceAll(s, "\x00", "") }},
 		"replacenulls":       {needs: hasNull, apply: func(_ *arena, s string) string { return strings.ReplaceAll(s, "\x00", " ") }},
-		"removewhitespace":   {needs: hasSpace | hasHigh, apply: removeWhitespace, quiet: badUTF8},
+		"removewhitespace":   {needs: hasSpace | hasHigh, apply: removeWhitespace, quiet: badUTF8, calm: utf8.ValidString},
 		"compresswhitespace": {needs: hasSpace | hasHigh, apply: compressWhitespace},
 		"cmdline":            {needs: hasUpper | hasBackslash | hasSpace | hasSlash | hasShell, apply: cmdLine},
 		"normalizepath":      {needs: hasSlash | hasDot, apply: func(_ *arena, s string) string { return normalizePath(s) }},
