@@ -110,5 +110,5 @@ func inside(data, name string) string {
 	if data == "" {
 		return ""
 	}
-	return filepath.Join(data, name)
+	return filepath.Join(data, "guard", name)
 }

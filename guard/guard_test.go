@@ -20,7 +20,7 @@ func TestKeyIsMadeOnceAndKeptSecret(t *testing.T) {
 		if err := g.Close(); err != nil {
 			t.Fatal(err)
 		}
-		key, err := os.ReadFile(filepath.Join(data, "key"))
+		key, err := os.ReadFile(filepath.Join(data, "guard", "key"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -30,11 +30,11 @@ func TestKeyIsMadeOnceAndKeptSecret(t *testing.T) {
 	if len(first) != keySize || !bytes.Equal(first, read()) {
 		t.Error("the key changed between starts")
 	}
-	info, err := os.Stat(filepath.Join(data, "key"))
+	info, err := os.Stat(filepath.Join(data, "guard", "key"))
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("mode %v, %v", info.Mode(), err)
 	}
-	if err := os.WriteFile(filepath.Join(data, "key"), []byte("short"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(data, "guard", "key"), []byte("short"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if g, err := New(Options{Data: data, Logger: zerolog.Nop()}); err == nil {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -145,4 +146,25 @@ func TestWrittenSoonAfterAChange(t *testing.T) {
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
+}
+
+func TestFullBookFitsItsBudget(t *testing.T) {
+	if testing.Short() {
+		t.Skip("fills a book of the default size")
+	}
+	b := newBook(DefaultSessions)
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	for n := range DefaultSessions {
+		b.put(session(n, uint64(n+1)))
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	used := int64(after.HeapAlloc) - int64(before.HeapAlloc)
+	t.Logf("%d sessions in %d MB", b.len(), used>>20)
+	if used > 64<<20 {
+		t.Errorf("%d MB", used>>20)
+	}
+	runtime.KeepAlive(b)
 }

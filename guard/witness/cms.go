@@ -1,6 +1,7 @@
 package witness
 
 import (
+	"io"
 	"net/http"
 	"strings"
 
@@ -72,6 +73,27 @@ type asker interface {
 	question(w *Witness, q *reading, b bearer, s Session, known bool) *question
 }
 
+// listener is a CMS to which the form of some requests matters.
+type listener interface {
+	listens(q *reading) bool
+}
+
+// overheard keeps the first bytes of a body as whoever reads it reads them.
+type overheard struct {
+	io.ReadCloser
+	said []byte
+}
+
+const hearMost = 1 << 10
+
+func (o *overheard) Read(p []byte) (int, error) {
+	n, err := o.ReadCloser.Read(p)
+	if room := hearMost - len(o.said); room > 0 {
+		o.said = append(o.said, p[:min(n, room)]...)
+	}
+	return n, err
+}
+
 // voucher is a CMS some of whose requests carry a password in their body.
 type voucher interface {
 	vouches(q *reading) bool
@@ -87,6 +109,7 @@ type sighting struct {
 	bears    bool
 	session  Session // what the credential says, with what the book knew
 	known    bool    // the book knew it
+	form     *overheard
 	encoding string
 	header   http.Header
 }

@@ -141,7 +141,12 @@ func (w *Witness) Handler(next http.Handler) http.Handler {
 			next.ServeHTTP(rw, r)
 			return
 		}
-		peek.Serve(next, rw, r, &sighting{w: w, cms: c, q: q, b: b, bears: bears, session: s, known: known})
+		g := &sighting{w: w, cms: c, q: q, b: b, bears: bears, session: s, known: known}
+		if l, ok := c.(listener); ok && known && r.Body != nil && l.listens(&q) {
+			g.form = &overheard{ReadCloser: r.Body}
+			r.Body = g.form
+		}
+		peek.Serve(next, rw, r, g)
 	})
 }
 

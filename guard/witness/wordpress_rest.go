@@ -154,8 +154,17 @@ func (c wordpress) ajaxAnswer(g *sighting, h http.Header) int {
 	return 0
 }
 
+// listens: which call of admin-ajax.php it is stands in the form.
+func (wordpress) listens(q *reading) bool {
+	return q.r.Method == http.MethodPost && strings.HasSuffix(q.path, "/wp-admin/admin-ajax.php")
+}
+
 func (c wordpress) ajaxBody(g *sighting, page []byte) {
 	text := string(page)
+	if g.form != nil && strings.HasPrefix(text, `{"success":true`) && strings.Contains("&"+string(g.form.said)+"&", "&action=destroy-sessions&") {
+		// "Log out everywhere else".
+		g.w.book.forgetUser(g.session.User, func(s *Session) bool { return s.Key != g.session.Key })
+	}
 	if g.q.r.Method == http.MethodPost {
 		_, after, ok := strings.Cut(text, `"rest_nonce":"`)
 		if !ok {

@@ -149,6 +149,16 @@ func (b *blog) admin(w http.ResponseWriter, r *http.Request) {
 		name = "index"
 	}
 	switch {
+	case r.FormValue("action") == "destroy-sessions":
+		w.Header().Set("Content-Type", "application/json; charset=UTF-8")
+		user, _, _ := strings.Cut(l, "|")
+		for other := range b.token {
+			if other != l && strings.HasPrefix(other, user+"|") {
+				delete(b.token, other)
+			}
+		}
+		_, _ = io.WriteString(w, `{"success":true,"data":{"message":"x"}}`)
+		return
 	case name == "admin-ajax":
 		_, _ = io.WriteString(w, b.nonce(l))
 		return
@@ -513,6 +523,13 @@ func TestSessionEnds(t *testing.T) {
 			other.login("editor", "")
 			other.do("GET", "/wp-admin/", "")
 			other.do("POST", "/wp-admin/profile.php", "pass1=new")
+			other.want(exchange.Author, "POST", "/wp-admin/post.php")
+		},
+		"another session logs out everywhere else": func(b *browser, _ *blog) {
+			other := b.e.browser(b.t)
+			other.login("editor", "")
+			other.do("GET", "/wp-admin/", "")
+			other.do("POST", "/wp-admin/admin-ajax.php", "action=destroy-sessions&user_id=2&nonce=1")
 			other.want(exchange.Author, "POST", "/wp-admin/post.php")
 		},
 		"the CMS no longer accepts it": func(b *browser, site *blog) {
