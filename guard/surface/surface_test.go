@@ -281,9 +281,9 @@ func TestUnreadableMemoryIsSetAside(t *testing.T) {
 }
 
 func FuzzScriptFindsEveryPHP(f *testing.F) {
-	f.Add("/a/", "b", "/c")
-	f.Add("/%2e%2e/", "index", "%00.jpg")
-	f.Fuzz(func(t *testing.T, before, name, after string) {
+	f.Add("a", "b")
+	f.Add("%2e%2e/", "index")
+	f.Fuzz(func(t *testing.T, before, name string) {
 		// However a path is dressed, a plain .php segment in it that survives
 		// cleaning is found.
 		raw := "/" + before + "/" + name + ".php"

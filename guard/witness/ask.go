@@ -49,7 +49,7 @@ type question struct {
 // settle asks the CMS where that is due, and updates what is known.
 func (w *Witness) settle(c cms, q *reading, b bearer, s *Session, known *bool) {
 	a, ok := c.(asker)
-	if !ok || !q.writes() || b.doubt || q.forged() || q.x.Site.Mode == config.Off {
+	if !ok || !q.writes() || b.doubt || b.mixed && !*known || q.forged() || q.x.Site.Mode == config.Off {
 		return
 	}
 	ask := a.question(w, q, b, *s, *known)

@@ -46,13 +46,15 @@ type bearer struct {
 	name  string // the cookie's name, or "basic"
 	value string // as sent, still escaped
 	admin string // WordPress: the cookie of the admin area, as sent
-	doubt bool   // there is more than one reading; nothing is learned from it
+	mixed bool   // other credentials came with it: nothing is learned
+	doubt bool   // the CMS may read something else: nothing is granted either
 }
 
 // cms is how one content management system shows whom it trusts.
 type cms interface {
-	// bearer finds the session the request bears; ok is false for none.
-	bearer(q *reading) (b bearer, ok bool)
+	// bearer finds the session the request bears; ok is false for none. Where
+	// there are several, the nth of them; past the last, ok is false.
+	bearer(q *reading, n int) (b bearer, ok bool)
 	// key makes the session out of what the request bears, with everything
 	// that the credential itself says: user, login, expiry. It is not proof.
 	key(h *hasher, q *reading, b bearer) (Session, bool)
@@ -153,8 +155,9 @@ func (g *sighting) raise(rank exchange.Rank) {
 	now := g.w.now().Unix()
 	if g.known {
 		if g.w.book.update(g.session.Key, func(s *Session) {
-			s.Proved, s.Expires = now, max(s.Expires, g.session.Expires)
-			s.Rank = max(s.Rank, rank)
+			if s.Expires = max(s.Expires, g.session.Expires); rank >= s.Rank {
+				s.Proved, s.Rank = now, rank
+			}
 		}) {
 			if rank > g.session.Rank {
 				g.w.tell(g, "session raised", rank)

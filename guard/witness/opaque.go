@@ -35,7 +35,7 @@ const lookAtScreen = 96 << 10
 
 // bearer takes all session cookies of a request together as one credential: a
 // browser sends them together, and which of them counts only the CMS knows.
-func (c *opaque) bearer(q *reading) (b bearer, ok bool) {
+func (c *opaque) bearer(q *reading, nth int) (b bearer, ok bool) {
 	n := 0
 	eachCookie(q.r.Header["Cookie"], func(name, value string) bool {
 		if value == "" || len(value) > maxValue || !c.cookie(name) {
@@ -49,7 +49,7 @@ func (c *opaque) bearer(q *reading) (b bearer, ok bool) {
 		return n < 5
 	})
 	b.doubt = n >= 5
-	return b, n > 0
+	return b, n > 0 && nth == 0
 }
 
 func (c *opaque) key(h *hasher, q *reading, b bearer) (Session, bool) {

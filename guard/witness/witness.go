@@ -128,12 +128,7 @@ func (w *Witness) Handler(next http.Handler) http.Handler {
 			return
 		}
 		q := read(x, r)
-		b, bears := c.bearer(&q)
-		var s Session
-		var known bool
-		if bears {
-			s, known, bears = w.identify(c, &q, b)
-		}
+		b, s, known, bears := w.identify(c, &q)
 		if v, ok := c.(voucher); ok && v.vouches(&q) {
 			x.Vouch = func(user, password string) exchange.Rank { return v.vouch(w, &q, user, password) }
 		}
@@ -156,28 +151,40 @@ func mayMatter(r *http.Request) bool {
 	return r.Method != http.MethodGet || r.Header["Cookie"] != nil || r.Header["Authorization"] != nil
 }
 
-// identify looks the bearer's session up and gives the exchange its rank.
-func (w *Witness) identify(c cms, q *reading, b bearer) (s Session, known, ok bool) {
-	s, ok = c.key(w.hash, q, b)
-	if !ok {
-		return s, false, false
-	}
+// identify finds the session the request bears and gives the exchange its rank.
+// A browser may still send the cookie of a session long gone: of several, the
+// first that is known counts.
+func (w *Witness) identify(c cms, q *reading) (b bearer, s Session, known, bears bool) {
 	var grace time.Duration
 	if q.writes() {
 		grace = lateGrace
 	}
-	found, known := w.book.find(s.Key, w.now(), grace)
-	if !known {
-		found = s
+	b, bears = c.bearer(q, 0)
+	for n := 1; bears; n++ {
+		if s, bears = c.key(w.hash, q, b); !bears {
+			return b, s, false, false
+		}
+		var found Session
+		if found, known = w.book.find(s.Key, w.now(), grace); known {
+			s = found
+			break
+		}
+		next, more := c.bearer(q, n)
+		if !more {
+			break
+		}
+		b = next
 	}
-	if w.settle(c, q, b, &found, &known); !known {
-		return s, false, true
+	if !bears {
+		return b, s, false, false
 	}
-	if rank := c.grants(w.hash, q, b, found); rank > exchange.Visitor {
-		q.x.Rank = rank
-		q.x.Session = hex.EncodeToString(found.Key[:])
+	if w.settle(c, q, b, &s, &known); known {
+		if rank := c.grants(w.hash, q, b, s); rank > exchange.Visitor {
+			q.x.Rank = rank
+			q.x.Session = hex.EncodeToString(s.Key[:])
+		}
 	}
-	return found, true, true
+	return b, s, known, true
 }
 
 func (w *Witness) tell(g *sighting, what string, rank exchange.Rank) {

@@ -22,47 +22,74 @@ const loggedIn = "wordpress_logged_in_"
 // have their sessions witnessed again.
 const maxLife = 400 * 24 * time.Hour
 
-func (wordpress) bearer(q *reading) (b bearer, ok bool) {
+func (wordpress) bearer(q *reading, n int) (b bearer, ok bool) {
 	lines := q.r.Header["Cookie"]
 	if len(lines) > 0 {
-		b, ok = wordpressCookies(lines)
+		b, ok = wordpressCookies(lines, n)
 	}
-	if !ok {
+	if !ok && n == 0 {
 		return basicBearer(q)
 	}
 	return b, ok
 }
 
-func wordpressCookies(lines []string) (b bearer, ok bool) {
+// wordpressCookies returns the nth session among the cookies. Of cookies with
+// the same name PHP takes the first. Several names mean several WordPresses on
+// one host, or one whose address has changed.
+func wordpressCookies(lines []string, n int) (b bearer, ok bool) {
+	var seen [4]string
+	names := 0
 	eachCookie(lines, func(name, value string) bool {
 		if !strings.HasPrefix(name, "wordpress") {
 			return true
 		}
-		switch {
-		case !plainName(name):
+		if !plainName(name) {
 			b.doubt = true // PHP may read it as one of the names below
-		case strings.HasPrefix(name, loggedIn):
-			if ok && (name != b.name || value != b.value) {
-				b.doubt = true
+			return true
+		}
+		if !strings.HasPrefix(name, loggedIn) || names == len(seen) {
+			return true
+		}
+		for _, s := range seen[:names] {
+			if s == name {
 				return true
 			}
+		}
+		seen[names] = name
+		if names++; names == n+1 {
 			b.name, b.value, ok = name, value, true
-		case adminCookie(name):
-			if b.admin != "" && !sameLogin(b.admin, value) {
-				b.doubt = true
-			}
-			b.admin = value
 		}
 		return true
 	})
+	if ok {
+		b.mixed = names > 1
+		b.adminCookie(lines)
+	}
 	return b, ok
 }
 
-// adminCookie reports whether name is that of an admin area's cookie: the
-// prefix and an MD5 in hexadecimal.
-func adminCookie(name string) bool {
-	h := strings.TrimPrefix(strings.TrimPrefix(name, "wordpress_"), "sec_")
-	return len(h) == 32 && strings.Trim(h, "0123456789abcdef") == ""
+// adminCookie finds the cookie of the admin area that belongs to b's: its name
+// ends alike, and its value begins alike.
+func (b *bearer) adminCookie(lines []string) {
+	suffix := b.name[len(loggedIn):]
+	eachCookie(lines, func(name, value string) bool {
+		if !isAdminCookie(name, suffix) {
+			return true
+		}
+		if sameLogin(value, b.value) {
+			b.admin = value
+		} else {
+			b.mixed = true
+		}
+		return true
+	})
+}
+
+// isAdminCookie reports whether name is that of an admin area's cookie, over
+// plain HTTP or TLS, for sites with that suffix.
+func isAdminCookie(name, suffix string) bool {
+	rest, ok := strings.CutPrefix(name, "wordpress_")
+	return ok && (rest == suffix || strings.TrimPrefix(rest, "sec_") == suffix)
 }
 
 func plainName(name string) bool {
@@ -152,7 +179,7 @@ func (wordpress) grants(h *hasher, q *reading, b bearer, s Session) exchange.Ran
 		}
 		return s.Rank
 	}
-	if strings.Contains(q.path, "/wp-admin/") && !sameLogin(b.admin, b.value) {
+	if strings.Contains(q.path, "/wp-admin/") && b.admin == "" {
 		return exchange.Visitor
 	}
 	return s.Rank
@@ -171,7 +198,7 @@ func (c wordpress) head(g *sighting, status int, h http.Header) int {
 		return 0
 	}
 	c.cookies(g, status, h)
-	if !g.bears || g.b.doubt {
+	if !g.bears || g.b.doubt || g.b.mixed && !g.known {
 		return 0
 	}
 	if g.b.name == basic {
@@ -248,7 +275,7 @@ func (c wordpress) begin(g *sighting, k *newCookie, now time.Time) {
 		return
 	}
 	s.Path, s.Rank, s.Proved = k.path, exchange.Member, now.Unix()
-	if !strings.HasSuffix(g.q.path, "/wp-login.php") && g.bears && !g.b.doubt && g.b.name != basic && c.complete(g, s.Path) && g.session.User == s.User {
+	if !strings.HasSuffix(g.q.path, "/wp-login.php") && g.bears && !g.b.doubt && !g.b.mixed && g.b.name != basic && c.complete(g, s.Path) && g.session.User == s.User {
 		if g.q.x.Rank > exchange.Visitor {
 			s.Rank = max(s.Rank, g.session.Rank)
 		}

@@ -81,7 +81,7 @@ func adminScreen(path string) string {
 // adminAnswer reads the head of an answer from the admin area.
 func (c wordpress) adminAnswer(g *sighting, status int, h http.Header) int {
 	i := strings.Index(g.q.path, "/wp-admin/")
-	if i < 0 || !sameLogin(g.b.admin, g.b.value) {
+	if i < 0 || g.b.admin == "" {
 		return 0
 	}
 	switch status {
@@ -89,6 +89,13 @@ func (c wordpress) adminAnswer(g *sighting, status int, h http.Header) int {
 		// The session is no longer good: WordPress asks for the password again.
 		if to := h.Get("Location"); g.known && strings.Contains(to, "/wp-login.php") && strings.Contains(to, "reauth=1") {
 			c.forget(g, "session no longer accepted")
+		}
+		return 0
+	case http.StatusForbidden:
+		// What it may do no longer includes this screen.
+		if rank := adminRank[adminScreen(g.q.path)]; g.known && g.q.r.Method == http.MethodGet && rank > exchange.Member && rank <= g.session.Rank {
+			g.w.book.update(g.session.Key, func(s *Session) { s.Rank = min(s.Rank, rank-1) })
+			g.w.tell(g, "session lowered", rank-1)
 		}
 		return 0
 	case http.StatusOK:

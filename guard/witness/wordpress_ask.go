@@ -35,7 +35,7 @@ func (c wordpress) question(w *Witness, q *reading, b bearer, s Session, known b
 			return nil
 		}
 		return c.askMe(w, q, http.Header{"Cookie": {b.name + "=" + b.value}, "X-Wp-Nonce": {n}}, &n, b)
-	case !fresh && sameLogin(b.admin, b.value) && plausible(w, b.value) && plausible(w, b.admin):
+	case !fresh && b.admin != "" && strings.Contains(q.path, "/wp-admin/") && plausible(w, b.value) && plausible(w, b.admin):
 		return c.askAdmin(w, q, b)
 	}
 	return nil
@@ -130,7 +130,7 @@ func (wordpress) askAdmin(w *Witness, q *reading, b bearer) *question {
 	var cookies strings.Builder
 	cookies.WriteString(b.name + "=" + b.value)
 	eachCookie(q.r.Header["Cookie"], func(name, value string) bool {
-		if adminCookie(name) && value == b.admin {
+		if isAdminCookie(name, b.name[len(loggedIn):]) && value == b.admin {
 			cookies.WriteString("; " + name + "=" + value)
 		}
 		return true

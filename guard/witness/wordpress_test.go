@@ -442,7 +442,7 @@ func TestNoLatitudeWithoutWitness(t *testing.T) {
 		"session of another site":         {other, own, "/wp-admin/post.php", nil},
 		"site cookie only in admin":       {e, loggedIn, "/wp-admin/post.php", nil},
 		"admin cookie of someone else":    {e, loggedIn + "; wordpress_" + site.hash + "=x%7C1%7Cy%7Cz", "/wp-admin/post.php", nil},
-		"two sessions":                    {e, own + "; wordpress_logged_in_" + strings.Repeat("b", 32) + "=x", "/wp-admin/post.php", nil},
+		"PHP takes the first of a name":   {e, "wordpress_logged_in_" + site.hash + "=x; " + own, "/wp-admin/post.php", nil},
 		"name that PHP reads differently": {e, own + "; wordpress.logged_in_" + site.hash + "=x", "/wp-admin/post.php", nil},
 		"another site's form":             {e, own, "/wp-admin/post.php", []string{"Sec-Fetch-Site", "cross-site"}},
 		"REST without form token":         {e, own, "/wp-json/wp/v2/posts/1", nil},
@@ -710,7 +710,7 @@ func TestFirstWriteAsksTheCMS(t *testing.T) {
 }
 
 func sessionOf(w *Witness, cookies string) Key {
-	b, _ := wordpressCookies([]string{cookies})
+	b, _ := wordpressCookies([]string{cookies}, 0)
 	return w.hash.key("wordpress", "a", b.name, unescape(b.value))
 }
 
@@ -767,4 +767,33 @@ func TestAskingIsBounded(t *testing.T) {
 	if asked = site.calls - 1; asked > askClient {
 		t.Errorf("100 guesses made %d questions", asked)
 	}
+}
+
+func TestStaleCookieOfAnOlderAddressIsNoHindrance(t *testing.T) {
+	w := newWitness(t, "", nil)
+	defer w.Close()
+	site := newBlog()
+	b := newEdge(t, w, "a", site).browser(t)
+	b.login("editor", "")
+	b.do("GET", "/wp-admin/", "")
+	old := strings.Repeat("b", 32)
+	stale := "wordpress_" + old + "=editor%7C1%7Cx%7Cy; wordpress_logged_in_" + old + "=editor%7C1%7Cx%7Cz; "
+	b.want(exchange.Author, "POST", "/wp-admin/post.php", "Cookie", stale+b.cookies())
+	b.want(exchange.Author, "POST", "/wp-admin/post.php", "Cookie", b.cookies()+"; "+stale)
+	// Beside a session at work a second one that is not known stays unknown.
+	b.want(exchange.Author, "GET", "/wp-admin/", "Cookie", b.cookies()+"; "+stale)
+	b.e.browser(t).want(exchange.Visitor, "POST", "/wp-admin/post.php", "Cookie", stale)
+}
+
+func TestDemotedEditor(t *testing.T) {
+	w := newWitness(t, "", nil)
+	defer w.Close()
+	site := newBlog()
+	b := newEdge(t, w, "a", site).browser(t)
+	b.login("editor", "")
+	b.do("GET", "/wp-admin/", "")
+	b.want(exchange.Author, "POST", "/wp-admin/post.php")
+	site.token[lastLogin(site, "editor")] = "subscriber"
+	b.do("GET", "/wp-admin/edit.php", "")
+	b.want(exchange.Member, "POST", "/wp-admin/post.php")
 }
