@@ -9,9 +9,10 @@ import (
 // Config is everything a process was told. In the file every key below is
 // optional but sites.
 type Config struct {
-	// Data is the folder for state: certificates, events, sessions. By default
-	// /var/lib/qorgan for root, and qorgan below $XDG_STATE_HOME (or
-	// ~/.local/state) for everybody else.
+	// Data is the folder for state: certificates, events, sessions; in a file a
+	// relative path begins at the file's folder. By default /var/lib/qorgan for
+	// root, and qorgan below $XDG_STATE_HOME (or ~/.local/state) for everybody
+	// else.
 	Data string `yaml:"data"`
 	// HTTP lists the plain listeners, host:port; "off" for none. By default
 	// ":80", or ":8880" where the process may not open ports below 1024.

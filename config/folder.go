@@ -36,7 +36,7 @@ func usable(folder string) error {
 				return fmt.Errorf("the folder %s cannot be written: %w", at, err)
 			}
 			return nil
-		case !errors.Is(err, fs.ErrNotExist) || at == filepath.Dir(at):
+		case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.ENOTDIR) || at == filepath.Dir(at):
 			return fmt.Errorf("the folder %s cannot be reached: %s", at, reason(err))
 		}
 	}

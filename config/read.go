@@ -26,6 +26,9 @@ func read(path string, m *mistakes) *Config {
 	if data, ok := readFile(path, m); ok {
 		newDecoder(path, "", c.origin, m).document(data, reflect.ValueOf(c).Elem())
 	}
+	if _, said := c.origin["data"]; said && c.Data != "" && !filepath.IsAbs(c.Data) {
+		c.Data = filepath.Join(filepath.Dir(path), c.Data)
+	}
 	folder := filepath.Join(filepath.Dir(path), "sites.d")
 	entries, err := os.ReadDir(folder)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {

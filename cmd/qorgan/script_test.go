@@ -1,0 +1,328 @@
+package main
+
+import (
+	"bytes"
+	"crypto/tls"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/qorgan/qorgan/sample"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"qorgan": main})
+}
+
+// TestScripts runs the program as people do. Besides testscript's own commands:
+//
+//	start NAME ARG...     run `qorgan ARG...` in the background, output in NAME.out and NAME.log
+//	serving DIR           wait for DIR/addresses.json; sets $HTTP, $HTTPS, $ADMIN, $CONSOLE
+//	logged NAME REGEXP    wait until the log of NAME matches
+//	signal NAME SIGNAL    send TERM, HUP, ...
+//	ended NAME CODE       wait for the end of NAME and compare its exit code
+//	get STATUS URL [HOST] fetch URL, compare the status, keep the body in the file body
+//	until REGEXP ARG...   run `qorgan ARG...` again and again until its output matches
+//	hold URL HOST         begin a request whose answer the upstream holds back
+//	release STATUS        let the upstream answer and compare what the client got
+//	envsubst FILE         replace $UPSTREAM in FILE
+//	occupy                listen on a free port; sets $BUSY to its address
+//
+// $UPSTREAM is the sample shop, behind which /hold waits.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(env *testscript.Env) error {
+			w := &world{running: map[string]*running{}, held: make(chan struct{}, 1), free: make(chan struct{}), got: make(chan int, 1)}
+			upstream := httptest.NewServer(w)
+			env.Defer(func() {
+				w.stopAll()
+				upstream.Close()
+			})
+			env.Setenv("UPSTREAM", upstream.URL)
+			env.Setenv("XDG_STATE_HOME", filepath.Join(env.WorkDir, "state"))
+			env.Values[worldKey{}] = w
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"start": start, "serving": serving, "logged": logged, "signal": sendSignal, "ended": ended,
+			"get": get, "until": until, "hold": hold, "release": letGo, "envsubst": envsubst, "occupy": occupy,
+		},
+	})
+}
+
+// patience bounds every wait; a wait ends as soon as its condition holds.
+const patience = 60 * time.Second
+
+type worldKey struct{}
+
+// world is what one script has around it.
+type world struct {
+	mu       sync.Mutex
+	running  map[string]*running
+	held     chan struct{} // a request has reached /hold
+	free     chan struct{} // closed: /hold may answer
+	got      chan int      // the status the held request's client saw
+	cleanups []func()
+}
+
+type running struct {
+	cmd  *exec.Cmd
+	log  string // file
+	done chan struct{}
+}
+
+func of(ts *testscript.TestScript) *world { return ts.Value(worldKey{}).(*world) }
+
+var shop = sample.New()
+
+// ServeHTTP is the upstream.
+func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+	if r.URL.Path != "/hold" {
+		shop.ServeHTTP(rw, r)
+		return
+	}
+	w.held <- struct{}{}
+	select {
+	case <-w.free:
+		fmt.Fprintln(rw, "at last")
+	case <-r.Context().Done():
+	}
+}
+
+func (w *world) stopAll() {
+	for _, r := range w.running {
+		select {
+		case <-r.done:
+		default:
+			_ = r.cmd.Process.Kill()
+			<-r.done
+		}
+	}
+	for _, f := range w.cleanups {
+		f()
+	}
+}
+
+// wait asks again and again, until ok or the patience is at its end.
+func wait(ts *testscript.TestScript, what string, ok func() bool) {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	end := time.After(patience)
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-end:
+			for name, r := range of(ts).running {
+				b, _ := os.ReadFile(r.log)
+				ts.Logf("%s:\n%s", name, b)
+			}
+			ts.Fatalf("waited in vain for %s", what)
+		}
+	}
+}
+
+// program is the path of the qorgan that testscript made.
+func program(ts *testscript.TestScript) string {
+	for _, dir := range filepath.SplitList(ts.Getenv("PATH")) {
+		if path := filepath.Join(dir, "qorgan"); isFile(path) {
+			return path
+		}
+	}
+	ts.Fatalf("no qorgan in PATH")
+	return ""
+}
+
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
+}
+
+func command(ts *testscript.TestScript, args []string) *exec.Cmd {
+	cmd := exec.Command(program(ts), args...)
+	cmd.Dir = ts.MkAbs(".")
+	for _, name := range []string{"PATH", "HOME", "TMPDIR", "XDG_STATE_HOME", "GOCOVERDIR"} {
+		cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
+	}
+	return cmd
+}
+
+func start(ts *testscript.TestScript, neg bool, args []string) {
+	name := args[0]
+	r := &running{cmd: command(ts, args[1:]), log: ts.MkAbs(name + ".log"), done: make(chan struct{})}
+	out, err := os.Create(ts.MkAbs(name + ".out"))
+	ts.Check(err)
+	log, err := os.Create(r.log)
+	ts.Check(err)
+	r.cmd.Stdout, r.cmd.Stderr = out, log
+	r.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	ts.Check(r.cmd.Start())
+	of(ts).running[name] = r
+	go func() {
+		_ = r.cmd.Wait() // the exit code is in ProcessState
+		out.Close()
+		log.Close()
+		close(r.done)
+	}()
+}
+
+func find(ts *testscript.TestScript, name string) *running {
+	r := of(ts).running[name]
+	if r == nil {
+		ts.Fatalf("%s was not started", name)
+	}
+	return r
+}
+
+func serving(ts *testscript.TestScript, neg bool, args []string) {
+	var a addresses
+	wait(ts, args[0]+"/addresses.json", func() bool {
+		b, err := os.ReadFile(ts.MkAbs(filepath.Join(args[0], "addresses.json")))
+		return err == nil && json.Unmarshal(b, &a) == nil
+	})
+	for _, env := range []struct {
+		name  string
+		value []string
+	}{{"HTTP", a.HTTP}, {"HTTPS", a.HTTPS}} {
+		if len(env.value) > 0 {
+			ts.Setenv(env.name, env.value[0])
+		}
+	}
+	ts.Setenv("ADMIN", a.Admin)
+	ts.Setenv("CONSOLE", a.Console)
+}
+
+func logged(ts *testscript.TestScript, neg bool, args []string) {
+	r, re := find(ts, args[0]), regexp.MustCompile(args[1])
+	wait(ts, args[1], func() bool {
+		b, err := os.ReadFile(r.log)
+		return err == nil && re.Match(b)
+	})
+}
+
+func sendSignal(ts *testscript.TestScript, neg bool, args []string) {
+	s := map[string]syscall.Signal{"TERM": syscall.SIGTERM, "INT": syscall.SIGINT, "HUP": syscall.SIGHUP}[args[1]]
+	ts.Check(find(ts, args[0]).cmd.Process.Signal(s))
+}
+
+func ended(ts *testscript.TestScript, neg bool, args []string) {
+	r := find(ts, args[0])
+	wait(ts, "the end of "+args[0], func() bool {
+		select {
+		case <-r.done:
+			return true
+		default:
+			return false
+		}
+	})
+	if code := strconv.Itoa(r.cmd.ProcessState.ExitCode()); code != args[1] {
+		b, _ := os.ReadFile(r.log)
+		ts.Fatalf("%s ended with %s, want %s:\n%s", args[0], code, args[1], b)
+	}
+}
+
+// fetch asks for url with an own Host, and takes any certificate.
+func fetch(url, host string) (status int, body []byte, err error) {
+	r, err := http.NewRequest(http.MethodGet, url, nil)
+	if err != nil {
+		return 0, nil, err
+	}
+	name, _, _ := net.SplitHostPort(r.URL.Host)
+	if host != "" {
+		r.Host, name = host, host
+	}
+	client := &http.Client{Transport: &http.Transport{
+		TLSClientConfig:   &tls.Config{ServerName: name, InsecureSkipVerify: true},
+		DisableKeepAlives: true,
+	}}
+	w, err := client.Do(r)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer w.Body.Close()
+	body, err = io.ReadAll(w.Body)
+	return w.StatusCode, body, err
+}
+
+func get(ts *testscript.TestScript, neg bool, args []string) {
+	host := ""
+	if len(args) > 2 {
+		host = args[2]
+	}
+	status, body, err := fetch(args[1], host)
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs("body"), body, 0o600))
+	if strconv.Itoa(status) != args[0] {
+		ts.Fatalf("%s: status %d, want %s\n%s", args[1], status, args[0], body)
+	}
+}
+
+func until(ts *testscript.TestScript, neg bool, args []string) {
+	re := regexp.MustCompile(args[0])
+	wait(ts, args[0], func() bool {
+		cmd := command(ts, args[1:])
+		var out bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &out, &out
+		_ = cmd.Run() // what counts is what it printed
+		ts.Check(os.WriteFile(ts.MkAbs("until.out"), out.Bytes(), 0o600))
+		return re.Match(out.Bytes())
+	})
+}
+
+func hold(ts *testscript.TestScript, neg bool, args []string) {
+	w := of(ts)
+	go func() {
+		status, _, err := fetch(args[0]+"/hold", args[1])
+		if err != nil {
+			status = 0
+		}
+		w.got <- status
+	}()
+	select {
+	case <-w.held:
+	case <-time.After(patience):
+		ts.Fatalf("the upstream was not asked")
+	}
+}
+
+func letGo(ts *testscript.TestScript, neg bool, args []string) {
+	w := of(ts)
+	if args[0] != "cut" {
+		close(w.free)
+	}
+	select {
+	case status := <-w.got:
+		got := strconv.Itoa(status)
+		if got != args[0] && !(args[0] == "cut" && status != http.StatusOK) {
+			ts.Fatalf("the client got %s, want %s", got, args[0])
+		}
+	case <-time.After(patience):
+		ts.Fatalf("the client got nothing")
+	}
+}
+
+func occupy(ts *testscript.TestScript, neg bool, args []string) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	of(ts).cleanups = append(of(ts).cleanups, func() { l.Close() })
+	ts.Setenv("BUSY", l.Addr().String())
+}
+
+func envsubst(ts *testscript.TestScript, neg bool, args []string) {
+	b := ts.ReadFile(args[0])
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(os.Expand(b, ts.Getenv)), 0o600))
+}
