@@ -52,6 +52,7 @@ type engine struct {
 	rules    map[int]*Rule
 	ids      []int // sorted
 
+	fast       *fast // nil without the fast path
 	failures   failures
 	quarantine atomic.Pointer[[]int]
 }
@@ -127,6 +128,9 @@ func newEngine(h half, crs fs.FS, sources []Source, w *watch) (*engine, error) {
 		e.ids = append(e.ids, rule.ID)
 	}
 	slices.Sort(e.ids)
+	if h == inbound {
+		e.fast = &fast{root: root, text: text.String(), spare: e.spareable()}
+	}
 	e.waf = waf.(experimental.WAFWithOptions)
 	return e, nil
 }

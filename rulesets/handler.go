@@ -132,10 +132,18 @@ func (c *call) passes(e *engine, headOnly bool) bool {
 	start := time.Now()
 	f := c.b.facts(c.x, c.req, c.host)
 	f.native = c.native
-	v, err := e.judge(c.r.Context(), "", c.req, &f, headOnly)
+	v, fast, err := e.decide(c.r.Context(), "", c.req, &f, headOnly)
 	c.x.Judge += time.Since(start)
 	if err != nil {
 		return c.fail(e, asEngineError(err))
+	}
+	if fast && len(v.Matches) == 0 {
+		c.j.count.fast.Add(1)
+	} else {
+		c.j.count.judged.Add(1)
+	}
+	if fast && !headOnly {
+		c.j.offer(e, c.req, &f, &v, c.x.Site.Name, profileOf(c.x))
 	}
 	c.x.Score = v.Score
 	if v.Refused && !headOnly && c.vouched() {

@@ -51,6 +51,15 @@ type Options struct {
 	// is the release built in.
 	RulesDir string
 
+	// FastPath lets requests pass without Coraza that provably match no rule.
+	FastPath bool
+	// AuditEvery has Coraza repeat one in so many judgements of the fast path,
+	// off the hot path; 1000 by default, negative for none.
+	AuditEvery int
+	// Disagree hears of a judgement in which the two differed. The fast path is
+	// then off for that profile until ResetFastPath. It may be nil.
+	Disagree func(Disagreement)
+
 	// Budget bounds the time spent judging one request; 5 seconds by default.
 	Budget time.Duration
 
@@ -74,6 +83,10 @@ type Judge struct {
 	current atomic.Pointer[Build]
 	pool    bufferPool
 	observe func(*event.Event) // sees events before secrets are masked; for tests
+
+	audit  *auditor // nil without the fast path
+	count  counters
+	closed sync.Once
 
 	mu     sync.Mutex
 	wanted inputs
@@ -123,11 +136,26 @@ func New(o Options) (*Judge, error) {
 		}
 	}
 	j.current.Store(newBuild(j, j.wanted))
+	if o.FastPath && o.AuditEvery >= 0 {
+		every := o.AuditEvery
+		if every == 0 {
+			every = 1000
+		}
+		j.startAudit(every)
+	}
 	return j, nil
 }
 
-// Close stops what the judge started. Requests under way finish.
-func (j *Judge) Close() error { return nil }
+// Close stops the audit and waits for it. Requests under way finish.
+func (j *Judge) Close() error {
+	j.closed.Do(func() {
+		if j.audit != nil {
+			close(j.audit.stop)
+			j.audit.wg.Wait()
+		}
+	})
+	return nil
+}
 
 // SetExtra replaces Options.Extra for the next Prepare.
 func (j *Judge) SetExtra(extra []Source) {
@@ -197,6 +225,9 @@ func (j *Judge) engine(h half, in inputs, profile string) (*engine, error) {
 		e, err := newEngine(h, in.release.files, in.sources(profile), j.watch)
 		if err != nil {
 			return nil, err
+		}
+		if !j.opts.FastPath {
+			e.fast = nil
 		}
 		j.engines.Store(key, e)
 		return e, nil

@@ -17,6 +17,7 @@ import (
 
 	"github.com/qorgan/qorgan/event"
 	"github.com/qorgan/qorgan/rulesets/exclude"
+	"github.com/qorgan/qorgan/rulesets/fastpath"
 	"github.com/qorgan/qorgan/rulesets/reader"
 )
 
@@ -33,7 +34,8 @@ type Facts struct {
 	Outbound int // and a response
 	Mask     exclude.Mask
 
-	native bool // Coraza reads parameters, cookies and body with its own parsers
+	native     bool                 // Coraza reads parameters, cookies and body with its own parsers
+	candidates []fastpath.Candidate // when not nil, the rules that may match
 }
 
 // corazaTx is what Coraza's transaction offers beyond its public interface.
@@ -93,11 +95,16 @@ func (t *transaction) close() {
 }
 
 func (t *transaction) connect(f *Facts) {
-	client := ""
-	if f.Client.IsValid() {
-		client = f.Client.Unmap().WithZone("").String()
+	t.tx.ProcessConnection(addrText(f.Client), int(f.Peer.Port()), addrText(f.Local.Addr()), int(f.Local.Port()))
+}
+
+// addrText is an address as rules compare it: without zone or brackets, IPv4 in
+// its own form, empty when unknown.
+func addrText(a netip.Addr) string {
+	if !a.IsValid() {
+		return ""
 	}
-	t.tx.ProcessConnection(client, int(f.Peer.Port()), f.Local.Addr().Unmap().WithZone("").String(), int(f.Local.Port()))
+	return a.Unmap().WithZone("").String()
 }
 
 // tell sets the variables by which the rule set is configured and takes the
@@ -112,6 +119,9 @@ func (t *transaction) tell(f *Facts) {
 	set("outbound_anomaly_score_threshold", f.Outbound)
 	for _, id := range t.e.quarantined() {
 		t.tx.RemoveRuleByID(id)
+	}
+	if f.candidates != nil {
+		t.spareRules(f.candidates)
 	}
 	for x := range f.Mask.All() {
 		for _, ids := range x.Rules {
