@@ -48,7 +48,7 @@ func (j *Judge) Prepare(ctx context.Context, sites []*config.Site) (*Build, erro
 		}
 		b.profiles[name] = set
 	}
-	profiles := map[string]bool{}
+	profiles := map[string][levels + 1]bool{} // by profile, the levels in use
 	responses := false
 	for _, s := range sites {
 		set, err := exclude.Compile(s.Exclusions)
@@ -57,17 +57,28 @@ func (j *Judge) Prepare(ctx context.Context, sites []*config.Site) (*Build, erro
 		}
 		b.sites[s] = set
 		if s.Mode != config.Off {
-			profiles[s.Profile] = true
+			in := profiles[s.Profile]
+			in[min(max(s.Level, 1), levels)] = true
+			profiles[s.Profile] = in
 			responses = responses || s.Responses
 		}
 	}
-	for name := range profiles {
+	for name, in := range profiles {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		if _, err := b.engine(inbound, name); err != nil {
+		e, err := b.engine(inbound, name)
+		if err != nil {
 			errs = append(errs, err)
 			continue
+		}
+		for level := 1; level <= levels && e.fast != nil; level++ {
+			if in[level] {
+				// Not an error: without a program Coraza judges alone.
+				if _, err := e.fast.program(level); err != nil {
+					j.opts.Log.Warn().Err(err).Str("profile", name).Int("level", level).Msg("no fast path")
+				}
+			}
 		}
 		if responses {
 			if _, err := b.engine(outbound, name); err != nil {

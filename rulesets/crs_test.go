@@ -209,8 +209,10 @@ func newCRSEdge(t *testing.T, mode config.Mode) *crsEdge {
 	t.Helper()
 	e := &crsEdge{}
 	j, err := rulesets.New(rulesets.Options{
-		Log:   zerolog.Nop(),
-		Extra: []rulesets.Source{{Name: "crs-tests.conf", Text: crsSetup, Setup: true}},
+		Log:      zerolog.Nop(),
+		FastPath: true,
+		Budget:   time.Minute,
+		Extra:    []rulesets.Source{{Name: "crs-tests.conf", Text: crsSetup, Setup: true}},
 		Record: func(ev event.Event) {
 			e.mu.Lock()
 			defer e.mu.Unlock()
@@ -450,4 +452,8 @@ func (e *crsEdge) run(test crsTest) error {
 		}
 	}
 	return nil
+}
+
+func testSiteAt(level int) *config.Site {
+	return &config.Site{Name: "test", Mode: config.Block, Level: level}
 }

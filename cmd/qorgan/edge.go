@@ -113,6 +113,7 @@ func (e *edge) buildRules(ctx context.Context, sink eventSink) (err error) {
 		Record:   sink.masked,
 		Redact:   sink.mask,
 		Profiles: known,
+		FastPath: true,
 		Log:      component(e.log, "rulesets"),
 	})
 	if err != nil {
