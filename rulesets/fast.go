@@ -54,14 +54,6 @@ func (f *fast) program(level int) (*fastpath.Program, error) {
 	return p.prog, p.err
 }
 
-// masked lets the fast path ask about exclusions.
-type masked struct{ f *Facts }
-
-// Excluded implements fastpath.Mask.
-func (m masked) Excluded(rule int, variable, key string) bool {
-	return m.f.Mask.Excluded(rule, variable, key)
-}
-
 // ask asks the fast path about a request. ok is false when there is none, or
 // when it gave up.
 func (e *engine) ask(r *reader.Request, f *Facts) (res fastpath.Result, ok bool) {
@@ -72,11 +64,11 @@ func (e *engine) ask(r *reader.Request, f *Facts) (res fastpath.Result, ok bool)
 	if err != nil {
 		return res, false
 	}
-	in := fastpath.Input{Request: r, Remote: addrText(f.Client)}
+	in := fastpath.Input{Request: r, Remote: addrText(f.Client), Host: f.Host}
 	if f.Mask.Len() == 0 {
 		res = prog.Judge(&in, nil)
 	} else {
-		res = prog.Judge(&in, masked{f})
+		res = prog.Judge(&in, f.Mask)
 	}
 	return res, !res.GaveUp
 }

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/corazawaf/coraza/v3/types/variables"
+
 	"github.com/qorgan/qorgan/config"
 	"github.com/qorgan/qorgan/event"
 	"github.com/qorgan/qorgan/exchange"
@@ -100,8 +102,10 @@ func (e *engine) takenAway(ctx context.Context, r *reader.Request, f Facts, left
 			continue
 		}
 		ex := Excluded{Match: m}
-		if by := mask.By(m.Rule, m.Variable, m.Key); by != nil {
-			ex.Exclusion = by.Source
+		if v, err := variables.Parse(m.Variable); err == nil {
+			if by := mask.By(m.Rule, v, m.Key); by != nil {
+				ex.Exclusion = by.Source
+			}
 		}
 		out = append(out, ex)
 	}

@@ -25,14 +25,13 @@ type Target struct {
 	Key      string         // empty for every key, when Rx is nil
 	Rx       *regexp.Regexp // matched against the key in lower case
 	text     string
-	name     string // of Variable
 }
 
 // String returns the target as it was written.
 func (t Target) String() string { return t.text }
 
-func (t *Target) covers(variable, key string) bool {
-	if t.name != variable {
+func (t *Target) covers(v variables.RuleVariable, key string) bool {
+	if t.Variable != v {
 		return false
 	}
 	if t.Rx != nil {
@@ -180,7 +179,7 @@ func parseTarget(s string) (Target, error) {
 	if err != nil {
 		return Target{}, fmt.Errorf("target %q: %q is no variable of the rules; write for example ARGS:content", s, name)
 	}
-	t := Target{Variable: v, text: s, name: v.Name()}
+	t := Target{Variable: v, text: s}
 	if !keyed {
 		return t, nil
 	}
@@ -238,17 +237,12 @@ func (m Mask) All() iter.Seq[*Exclusion] { return slices.Values(m.hold) }
 // variable is the one that the rule names (ARGS, not ARGS_GET, for a rule that
 // says ARGS).
 func (m Mask) Excludes(rule int, variable variables.RuleVariable, key string) bool {
-	return m.By(rule, variable.Name(), key) != nil
-}
-
-// Excluded is [Mask.Excludes] for a variable's name.
-func (m Mask) Excluded(rule int, variable, key string) bool {
 	return m.By(rule, variable, key) != nil
 }
 
 // By returns the first exclusion that excludes the rule on the variable's key,
 // or nil.
-func (m Mask) By(rule int, variable, key string) *Exclusion {
+func (m Mask) By(rule int, variable variables.RuleVariable, key string) *Exclusion {
 	for _, x := range m.hold {
 		if !x.holds(rule) {
 			continue
