@@ -28,21 +28,22 @@ type verdicts struct {
 
 type verdict struct {
 	hash  uint64
-	class uint32
+	id    uint32 // of the class, or of the table whose class it tells
 	value string
 	hits  []uint16 // heads of the class that match
+	class *class   // of a key
 }
 
 func newVerdicts() *verdicts { return &verdicts{seed: maphash.MakeSeed()} }
 
-func (v *verdicts) hash(class uint32, s string) uint64 {
-	return maphash.String(v.seed, s) ^ uint64(class)*0x9e3779b97f4a7c15
+func (v *verdicts) hash(id uint32, s string) uint64 {
+	return maphash.String(v.seed, s) ^ uint64(id)*0x9e3779b97f4a7c15
 }
 
-func (v *verdicts) get(h uint64, class uint32, s string) *verdict {
+func (v *verdicts) get(h uint64, id uint32, s string) *verdict {
 	at := h & (cacheSlots/cacheWays - 1) * cacheWays
 	for i := range uint64(cacheWays) {
-		if e := v.slots[at+i].Load(); e != nil && e.hash == h && e.class == class && e.value == s {
+		if e := v.slots[at+i].Load(); e != nil && e.hash == h && e.id == id && e.value == s {
 			return e
 		}
 	}
@@ -60,8 +61,9 @@ func (v *verdicts) again(h uint64) bool {
 	return false
 }
 
-func (v *verdicts) put(h uint64, class uint32, s string, hits []uint16) {
-	e := &verdict{hash: h, class: class, value: strings.Clone(s), hits: append([]uint16(nil), hits...)}
+// put keeps e, of which it copies what belongs to the request.
+func (v *verdicts) put(h uint64, e *verdict) {
+	e.hash, e.value, e.hits = h, strings.Clone(e.value), append([]uint16(nil), e.hits...)
 	at := h & (cacheSlots/cacheWays - 1) * cacheWays
 	for i := range uint64(cacheWays) {
 		if v.slots[at+i].CompareAndSwap(nil, e) {

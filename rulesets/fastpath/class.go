@@ -66,6 +66,7 @@ func (s *search) empty() bool { return len(s.byBit) == 0 && len(s.always) == 0 }
 
 // table finds the class of a value of one source by its key.
 type table struct {
+	id      uint32 // in the memory of verdicts; no class has it
 	heads   []head
 	plain   *class            // of a key that no selector names
 	keyed   map[string]*class // by the lower-case keys that selectors name
@@ -123,6 +124,7 @@ func (p *Program) finish(c *compiler) {
 	p.union = newDFA(c.union, unionStates)
 	p.classIDs = map[string]*class{}
 	for s := range p.tables {
+		p.tables[s].id = 1<<31 + uint32(s)
 		p.tables[s].build(p)
 	}
 }
@@ -181,6 +183,23 @@ func (t *table) resolve(p *Program, lower []byte) *class {
 	if len(t.regexes) == 0 {
 		return t.plain
 	}
+	if len(lower) > cacheValue {
+		return t.match(p, lower)
+	}
+	key := bytesString(lower)
+	h := p.verdicts.hash(t.id, key)
+	if v := p.verdicts.get(h, t.id, key); v != nil {
+		return v.class
+	}
+	c := t.match(p, lower)
+	if p.verdicts.again(h) {
+		p.verdicts.put(h, &verdict{id: t.id, value: key, class: c})
+	}
+	return c
+}
+
+// match is resolve without the memory.
+func (t *table) match(p *Program, lower []byte) *class {
 	sig := make([]byte, len(t.regexes))
 	for i, rx := range t.regexes {
 		if rx.Match(lower) {

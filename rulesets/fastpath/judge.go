@@ -195,7 +195,7 @@ func (j *judgement) value(src source, key, value string) {
 	}
 	j.evaluate(c, key, value, false)
 	if !j.gaveUp && j.p.verdicts.again(h) {
-		j.p.verdicts.put(h, c.id, value, j.hits)
+		j.p.verdicts.put(h, &verdict{id: c.id, value: value, hits: j.hits})
 	}
 	j.report(c, key, value, j.hits)
 }

@@ -63,10 +63,9 @@ func (j *judgement) head(m *match) {
 // count returns how many values a target has, and how many before the body is
 // read.
 func (j *judgement) count(u *unit, t *ptarget) (n, early int) {
-	if len(t.sources) == 1 && t.sources[0] == srcHeader && t.keyRx == nil && t.key != "" && len(t.except) == 0 {
+	if t.oneHeader() {
 		for i := range j.in.Request.Fields {
-			f := &j.in.Request.Fields[i]
-			if len(f.Name) == len(t.key) && strings.EqualFold(f.Name, t.key) && !j.hidden(u, t, f.Name) {
+			if f := &j.in.Request.Fields[i]; t.names(f.Name) && !j.hidden(u, t, f.Name) {
 				n++
 			}
 		}
@@ -86,6 +85,15 @@ func (j *judgement) count(u *unit, t *ptarget) (n, early int) {
 		j.vals = j.vals[:from]
 	}
 	return n, early
+}
+
+// oneHeader reports whether a target is the fields of one name.
+func (t *ptarget) oneHeader() bool {
+	return len(t.sources) == 1 && t.sources[0] == srcHeader && t.keyRx == nil && t.key != "" && len(t.except) == 0
+}
+
+func (t *ptarget) names(field string) bool {
+	return len(field) == len(t.key) && strings.EqualFold(field, t.key)
 }
 
 func (j *judgement) hidden(u *unit, t *ptarget, key string) bool {
@@ -390,6 +398,14 @@ func (j *judgement) inputs(u *unit, l *plink, t *ptarget, x *expansion, all []ma
 		j.vals = append(j.vals, kv{t.key, number(n)})
 		if early != n && u.phase == 1 {
 			j.vals = append(j.vals, kv{t.key, number(early)})
+		}
+		return false
+	}
+	if t.oneHeader() {
+		for i := range j.in.Request.Fields {
+			if f := &j.in.Request.Fields[i]; t.names(f.Name) && !j.hidden(u, t, f.Name) {
+				j.vals = append(j.vals, kv{f.Name, f.Value})
+			}
 		}
 		return false
 	}
