@@ -141,6 +141,7 @@ func (d *dfa) run(s string, found bitset, budget *int) (ok, again bool) {
 	t := d.table.Load()
 	at := t.root
 	trans := t.trans
+	var recent [32]uint32 // states whose reports were noted
 	for i := 0; i <= len(s); i++ {
 		c := uint32(d.nclass)
 		if i < len(s) {
@@ -156,6 +157,11 @@ func (d *dfa) run(s string, found bitset, budget *int) (ok, again bool) {
 		}
 		at = e >> 1
 		if e&1 != 0 {
+			if r := &recent[at*0x9e3779b1>>27]; *r == at {
+				continue
+			} else {
+				*r = at
+			}
 			for _, p := range t.states[int(at)/d.stride].Load().reports {
 				found.set(int(p))
 			}

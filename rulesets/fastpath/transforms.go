@@ -112,7 +112,7 @@ func badUTF8(before, _ string) bool        { return !utf8.ValidString(before) }
 // here makes its rule one that is not understood.
 func transformations(bestFit *[1 << 16]byte) map[string]transformation {
 	return map[string]transformation{
-		"lowercase":          {needs: hasUpper | hasHigh, apply: func(_ *arena, s string) string { return strings.ToLower(s) }},
+		"lowercase":          {needs: hasUpper | hasHigh, apply: lowercase},
 		"uppercase":          {needs: hasAny, apply: func(_ *arena, s string) string { return strings.ToUpper(s) }},
 		"urldecode":          {needs: hasPercent, apply: urlDecode},
 		"urldecodeuni":       {needs: hasPercent, apply: func(a *arena, s string) string { return urlDecodeUni(a, s, bestFit) }},
@@ -217,6 +217,30 @@ func hexQuad(s string, i int) (int, bool) {
 	hi, ok := hexPair(s, i)
 	lo, ok2 := hexPair(s, i+2)
 	return int(hi)<<8 | int(lo), ok && ok2
+}
+
+// lowercase lowers a text rune by rune; bytes that are no UTF-8 become U+FFFD,
+// but only where there is anything above ASCII to look at.
+func lowercase(a *arena, s string) string {
+	out := a.take(len(s) + len(s)/8 + utf8.UTFMax)
+	for i := 0; i < len(s); {
+		if c := s[i]; c < utf8.RuneSelf {
+			out = append(out, lowerByte(c))
+			i++
+			continue
+		}
+		r, n := utf8.DecodeRuneInString(s[i:])
+		switch {
+		case 'а' <= r && r <= 'я':
+		case 'А' <= r && r <= 'Я':
+			r += 'а' - 'А'
+		default:
+			r = unicode.ToLower(r)
+		}
+		out = utf8.AppendRune(out, r)
+		i += n
+	}
+	return a.keep(out, s)
 }
 
 // urlDecode decodes %HH and +; what is no escape stays.
