@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 
 	"github.com/qorgan/qorgan/rulesets/fastpath"
+	"github.com/qorgan/qorgan/rulesets/language"
 	"github.com/qorgan/qorgan/rulesets/reader"
 )
 
@@ -47,11 +48,24 @@ func (f *fast) program(level int) (*fastpath.Program, error) {
 			p.err = fmt.Errorf("read rules for the fast path: %w", err)
 			return
 		}
-		p.prog, p.report = fastpath.Compile(directives, fastpath.Options{ReadFile: func(name string) ([]byte, error) {
-			return fs.ReadFile(f.root, crsDir+name)
-		}})
+		p.prog, p.report = fastpath.Compile(directives, fastpath.Options{
+			ReadFile:        func(name string) ([]byte, error) { return fs.ReadFile(f.root, crsDir+name) },
+			Transformations: transformations,
+		})
 	})
 	return p.prog, p.err
+}
+
+// transformations are those that language gives to Coraza.
+var transformations = map[string]fastpath.Transformation{
+	"utf8toUnicode": {ASCII: true, Apply: func(s string) (string, bool, error) {
+		folded, changed := language.Fold(s)
+		return folded, changed, nil
+	}},
+	language.MaskName: {ASCII: true, Apply: func(s string) (string, bool, error) {
+		masked, changed := language.Mask(s)
+		return masked, changed, nil
+	}},
 }
 
 // ask asks the fast path about a request. ok is false when there is none, or
