@@ -1,5 +1,5 @@
-# Everything here needs Go alone, except e2e (Debian packages) and race
-# detection (a C compiler).
+# Everything here needs Go alone, except e2e and differential (Debian packages)
+# and race detection (a C compiler).
 SHELL := /bin/sh
 GO ?= go
 # The race detector needs cgo and a C compiler.
@@ -7,10 +7,10 @@ RACE := $(shell [ "$$($(GO) env CGO_ENABLED)" = 1 ] && command -v "$$($(GO) env 
 ALL := ./...
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint crs bench e2e cover fuzz docs
+.PHONY: help run build test lint crs bench e2e differential cover fuzz docs
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: build ## A sample site, the edge in front of it and the console, on this machine
 	bin/qorgan demo $(ARGS)
@@ -34,6 +34,11 @@ bench: ## Benchmarks of the request path
 
 e2e: ## A real WordPress and a real browser, from Debian packages
 	cd e2e && $(GO) test -count 1 -timeout 30m ./...
+
+N ?= 100000
+SEED ?= 0
+differential: ## N (100000) generated requests against a real PHP behind nginx; SEED repeats a run
+	$(GO) test -count 1 -timeout 60m -v -tags differential ./differential -run 'NoSecondReading|Fixed' -args -n $(N) -seed $(SEED)
 
 cover: ## Coverage of the hermetic tests: cover.html
 	$(GO) test -coverpkg=./... -coverprofile=cover.out $(ALL)
