@@ -131,6 +131,8 @@ func fixedCases() []fixed {
 		{"XML, malformed declaration as text", post("text/plain", `<?xml x?><a>`+"&lt;script&gt;"+`</a>`), "xml-declaration"},
 		{"XML, document type", post("text/xml", `<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><a>&x;</a>`), "xml-doctype"},
 		{"XML, processing instruction", post("text/xml", `<a><?php x ?></a>`), "xml-processing-instruction"},
+		{"XML in Windows-1251", post("text/xml", "<?xml version=\"1.0\" encoding=\"windows-1251\"?><a b='\xef'>\xf0\xe8</a>"), ""},
+		{"file name with an encoded NUL", post(a, parts(d+`; filename="x.php%00.jpg"`, "x")), "multipart-filename-nul"},
 		{"XML, attributes", post("text/xml", `<a x="&lt;script&gt;" y='1'/>`), ""},
 		{"XML in UTF-16", post("text/xml", "<\x00a\x00/\x00>\x00"), "charset"},
 		{"XML declared as UTF-16", post("text/xml", `<?xml version="1.0" encoding="UTF-16"?><a/>`), "charset"},

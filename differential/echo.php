@@ -39,8 +39,10 @@ function scalars($v, string $path = ''): array {
     return [['Path' => b($path === '' ? '.0' : $path), 'Kind' => $kind, 'Value' => b($text)]];
 }
 function xml(string $s) {
-    // As the XML-RPC server of WordPress: the declaration goes, if it stands in the first 100 bytes.
-    $s = trim(preg_replace('/<\?xml.*?\?>/s', '', substr($s, 0, 100), 1) . substr($s, 100));
+    // As the XML-RPC server of WordPress, without the declaration if it stands in the first 100 bytes; else as it is.
+    return sax(trim(preg_replace('/<\?xml.*?\?>/s', '', substr($s, 0, 100), 1) . substr($s, 100))) ?? sax(trim($s));
+}
+function sax(string $s) {
     if ($s === '') { return null; }
     $texts = []; $attrs = []; $stack = []; $root = null;
     $p = xml_parser_create();

@@ -79,8 +79,11 @@ func (r *Request) readForm(text string) error {
 		return ambiguous("form-nul", "a bare NUL in a form, which ends the text for parse_str and not for $_POST")
 	}
 	args, err := splitForm(text, make([]Arg, 0, min(strings.Count(text, "&"), r.limits.Args)+1), r.limits.Args)
-	if err != nil {
+	if err != nil && r.Type == formType {
 		return err
+	}
+	if err != nil { // a text with many ampersands, and for PHP no form
+		args = append(args[:0], Arg{"", text})
 	}
 	r.convert(args)
 	for _, a := range args {

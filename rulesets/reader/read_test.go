@@ -328,3 +328,26 @@ func TestCharsets(t *testing.T) {
 		}
 	}
 }
+
+func TestXMLInWindows1251(t *testing.T) {
+	for _, contentType := range []string{"text/xml", "text/plain", "application/octet-stream"} {
+		r, err := readAll(t, contentType, "<?xml version=\"1.0\" encoding=\"windows-1251\"?><a b='\xef'>\xf0\xe8</a>")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(r.Attrs, []string{"п"}) || !slices.Equal(r.Text, []string{"п", "ри"}) {
+			t.Errorf("%s: attributes %q, text %q", contentType, r.Attrs, r.Text)
+		}
+	}
+}
+
+func TestTextWithManyAmpersandsIsSeenWhole(t *testing.T) {
+	text := strings.Repeat("a &amp; b\n", 2000) + "<script>"
+	r, err := readAll(t, "text/plain", text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Post) != 1 || r.Post[0].Value != text {
+		t.Errorf("got %d parameters", len(r.Post))
+	}
+}
