@@ -1,0 +1,192 @@
+package patches
+
+import (
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/qorgan/qorgan/config"
+	"github.com/qorgan/qorgan/rulesets"
+	"github.com/qorgan/qorgan/rulesets/reader"
+)
+
+//go:embed data
+var data embed.FS
+
+// Patch is one virtual patch.
+type Patch struct {
+	Header
+	Name  string // the file's name
+	Rules []int  // ids of its rules
+	Text  string // its rules in SecLang, parameter names as PHP spells them
+}
+
+// Header is what a patch says about itself.
+type Header struct {
+	// CVE is the hole's number: CVE-2020-25213.
+	CVE string `yaml:"cve"`
+	// Product is what has the hole: core/wordpress, plugin/NAME or theme/NAME,
+	// the name being that of its folder.
+	Product string `yaml:"product"`
+	// Affected are the versions that have it, in words.
+	Affected string `yaml:"affected"`
+	// Title says what an attacker gets.
+	Title string `yaml:"title"`
+	// Looks says what a request must look like to be refused.
+	Looks string `yaml:"looks"`
+	// Spares is the least a witnessed session must be to be left alone: member,
+	// author or admin. Nobody by default.
+	Spares config.Who `yaml:"spares"`
+	// Exploit is a request that the patch must refuse.
+	Exploit Request `yaml:"exploit"`
+	// Harmless is one that looks like it and must pass the patch.
+	Harmless Request `yaml:"harmless"`
+}
+
+// Request is an example.
+type Request struct {
+	// Request is the method and the target.
+	Request string `yaml:"request"`
+	// Header lines beside the ordinary ones.
+	Header []string `yaml:"header"`
+	// Type is the body's content type; a form's by default.
+	Type string `yaml:"type"`
+	// Body is the request's body.
+	Body string `yaml:"body"`
+}
+
+// Builtin returns the patches that come with the program.
+func Builtin() ([]*Patch, error) {
+	sub, err := fs.Sub(data, "data")
+	if err != nil {
+		return nil, err
+	}
+	return Load(sub)
+}
+
+// Load reads every *.conf file of a folder. Its error joins one for each file
+// that is no patch.
+func Load(files fs.FS) ([]*Patch, error) {
+	names, err := fs.Glob(files, "*.conf")
+	if err != nil {
+		return nil, err
+	}
+	var all []*Patch
+	var errs []error
+	for _, name := range names {
+		text, err := fs.ReadFile(files, name)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("read patch: %w", err))
+			continue
+		}
+		p, err := Parse(path.Base(name), string(text))
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		all = append(all, p)
+	}
+	return all, errors.Join(errs...)
+}
+
+var (
+	cveNumber = regexp.MustCompile(`^CVE-\d{4}-\d{4,}$`)
+	product   = regexp.MustCompile(`^(core|plugin|theme)/[\w-]+$`)
+	ruleID    = regexp.MustCompile(`(?m)[",\s]id:'?(\d+)`)
+	// namedArg is a parameter in a rule's list of variables.
+	namedArg = regexp.MustCompile(`\b(ARGS(?:_GET|_POST)?):([A-Za-z_][\w-]*)`)
+)
+
+// Parse reads one patch. name is used in errors.
+func Parse(name, text string) (*Patch, error) {
+	head, rules, ok := strings.Cut(strings.TrimPrefix(text, "---\n"), "\n---\n")
+	if !ok || !strings.HasPrefix(text, "---\n") {
+		return nil, fmt.Errorf("%s:1: no header: a patch begins with its header between two lines of ---", name)
+	}
+	p := &Patch{Name: name}
+	if err := config.Decode(name, []byte(head), &p.Header); err != nil {
+		return nil, err
+	}
+	var errs []error
+	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf(name+": "+format, args...)) }
+	if !cveNumber.MatchString(p.CVE) {
+		wrong("cve: %q is no number of a hole; write CVE-2020-25213", p.CVE)
+	}
+	if !product.MatchString(p.Product) {
+		wrong("product: %q; write core/wordpress, plugin/NAME or theme/NAME", p.Product)
+	}
+	if p.Title == "" || p.Affected == "" || p.Looks == "" {
+		wrong("title, affected and looks say what the patch is about; one is empty")
+	}
+	if p.Exploit.Request == "" || p.Harmless.Request == "" {
+		wrong("a patch brings an exploit and a harmless request to be tried with")
+	}
+	if !slices.Contains([]config.Who{"", config.Member, config.Author, config.Admin}, p.Spares) {
+		wrong("spares: %q; write member, author or admin, or leave it out", p.Spares)
+	}
+	for _, m := range ruleID.FindAllStringSubmatch(rules, -1) {
+		id, err := strconv.Atoi(m[1])
+		if err != nil {
+			wrong("rule id %s is too long", m[1])
+		}
+		p.Rules = append(p.Rules, id)
+	}
+	if len(p.Rules) == 0 {
+		wrong("no rule with an id")
+	}
+	p.Text = phpNames(rules)
+	return p, errors.Join(errs...)
+}
+
+// phpNames has every parameter that a rule names found under each spelling
+// that PHP resolves to it: user_id is also "user.id" and "user_id[]".
+func phpNames(rules string) string {
+	lines := strings.Split(rules, "\n")
+	for i, line := range lines {
+		fields := strings.SplitN(strings.TrimLeft(line, " \t"), " ", 3)
+		if len(fields) < 3 || fields[0] != "SecRule" {
+			continue
+		}
+		indent := line[:len(line)-len(strings.TrimLeft(line, " \t"))]
+		variables := namedArg.ReplaceAllStringFunc(fields[1], func(s string) string {
+			list, base, _ := strings.Cut(s, ":")
+			return list + ":/" + quoteSelector.Replace(reader.NamePattern(base)) + "/"
+		})
+		lines[i] = indent + "SecRule " + variables + " " + fields[2]
+	}
+	return strings.Join(lines, "\n")
+}
+
+// quoteSelector writes an expression where SecLang ends a list of variables at
+// a space and an expression at a slash.
+var quoteSelector = strings.NewReplacer(" ", `\x20`, "/", `\/`)
+
+// Add puts patches into every profile: their rules, and whom each spares.
+func Add(profiles map[string]rulesets.Profile, list []*Patch) {
+	// Coraza includes at most a hundred files, so all patches are one.
+	var text strings.Builder
+	var spared []config.Exclusion
+	for _, p := range list {
+		fmt.Fprintf(&text, "# %s\n%s\n", p.Name, p.Text)
+		if p.Spares == "" {
+			continue
+		}
+		x := config.Exclusion{Who: p.Spares, Reason: p.CVE + " is a hole for those who may not do this"}
+		for _, id := range p.Rules {
+			x.Rules = append(x.Rules, config.RuleRange{First: id, Last: id})
+		}
+		spared = append(spared, x)
+	}
+	source := rulesets.Source{Name: "patches", Text: text.String()}
+	for name, p := range profiles {
+		p.Rules = append(slices.Clip(p.Rules), source)
+		p.Exclusions = slices.Concat(p.Exclusions, spared)
+		profiles[name] = p
+	}
+}
