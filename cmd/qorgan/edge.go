@@ -18,6 +18,7 @@ import (
 	"github.com/qorgan/qorgan/guard"
 	"github.com/qorgan/qorgan/proxy"
 	"github.com/qorgan/qorgan/rulesets"
+	"github.com/qorgan/qorgan/rulesets/patches"
 	"github.com/qorgan/qorgan/rulesets/profiles"
 )
 
@@ -109,6 +110,11 @@ func (e *edge) buildRules(ctx context.Context, sink eventSink) (err error) {
 	if err != nil {
 		return fmt.Errorf("load profiles: %w", err)
 	}
+	holes, err := patches.Builtin()
+	if err != nil {
+		return fmt.Errorf("load virtual patches: %w", err)
+	}
+	patches.Add(known, holes)
 	e.judge, err = rulesets.New(rulesets.Options{
 		Record:   sink.masked,
 		Redact:   sink.mask,
