@@ -7,7 +7,6 @@ import (
 	"regexp"
 	"runtime/debug"
 	"strconv"
-	"strings"
 
 	"github.com/corazawaf/coraza/v3/collection"
 	"github.com/corazawaf/coraza/v3/experimental"
@@ -15,7 +14,6 @@ import (
 	"github.com/corazawaf/coraza/v3/types"
 	"github.com/corazawaf/coraza/v3/types/variables"
 
-	"github.com/qorgan/qorgan/event"
 	"github.com/qorgan/qorgan/rulesets/exclude"
 	"github.com/qorgan/qorgan/rulesets/fastpath"
 	"github.com/qorgan/qorgan/rulesets/reader"
@@ -276,105 +274,3 @@ func (t *transaction) number(name string) int {
 func (t *transaction) inboundScore() int { return t.number("blocking_inbound_anomaly_score") }
 
 func (t *transaction) outboundScore() int { return t.number("blocking_outbound_anomaly_score") }
-
-// logged is implemented by Coraza's matched rules: false for those that only
-// do the rule set's book-keeping.
-type logged interface{ Log() bool }
-
-// Bounds of what an event keeps of the matches. Values are clipped around the
-// match when they are redacted; this only bounds the work.
-const (
-	maxValue   = 4096
-	maxMatches = 100
-)
-
-// matches lists what matched, in the order in which it did: one entry for each
-// value that a rule matched on, and for a rule with a chain one for its first.
-func (t *transaction) matches() (matches []event.Match, denied *Rule) {
-	for _, m := range t.tx.MatchedRules() {
-		rule := t.e.rules[m.Rule().ID()]
-		if rule == nil || t.e.half == outbound && rule.Phase < 3 {
-			continue // what the request matched was said when it was judged
-		}
-		if rule.deny != 0 && denied == nil && !evaluation(rule.ID) {
-			denied = rule
-		}
-		if l, ok := m.(logged); ok && !l.Log() {
-			continue
-		}
-		data := m.MatchedDatas()
-		base := event.Match{
-			Rule: rule.ID, Message: m.Message(), Data: clip(m.Data(), maxValue),
-			Severity: m.Rule().Severity().String(), Phase: rule.Phase, Tags: rule.Tags,
-		}
-		if len(data) == 0 {
-			matches = append(matches, base)
-			continue
-		}
-		if len(rule.scores) > 1 {
-			base.Score = t.chainScore(rule, data)
-			describe(&base, data[0])
-			matches = append(matches, base)
-			continue
-		}
-		base.Score = t.severityScore(rule, 0)
-		for i, d := range data {
-			if i > 0 && len(matches) >= maxMatches {
-				break
-			}
-			one := base
-			if d.Message() != "" {
-				one.Message = d.Message()
-			}
-			if d.Data() != "" {
-				one.Data = clip(d.Data(), maxValue)
-			}
-			describe(&one, d)
-			matches = append(matches, one)
-		}
-	}
-	return matches, denied
-}
-
-func describe(m *event.Match, d types.MatchData) {
-	if d.Variable() != variables.Unknown {
-		m.Variable = d.Variable().Name()
-	}
-	m.Key = d.Key()
-	m.Value = clip(d.Value(), maxValue)
-}
-
-// severityScore is what one match at a level of a rule's chain adds.
-func (t *transaction) severityScore(r *Rule, level int) int {
-	if level >= len(r.scores) || r.scores[level] == "" {
-		return 0
-	}
-	return t.number(r.scores[level] + "_anomaly_score")
-}
-
-// chainScore sums over a chain: actions run once for each value matched, at
-// the level where they are written.
-func (t *transaction) chainScore(r *Rule, data []types.MatchData) int {
-	sum := 0
-	for _, d := range data {
-		sum += t.severityScore(r, d.ChainLevel())
-	}
-	return sum
-}
-
-// evaluation reports whether a rule compares the score with a threshold. Such
-// rules express a verdict that the judge draws itself.
-func evaluation(id int) bool {
-	return id >= 949000 && id < 950000 || id >= 959000 && id < 960000 || id >= 980000 && id < 990000
-}
-
-// clip shortens s to at most n bytes without cutting a UTF-8 sequence.
-func clip(s string, n int) string {
-	if len(s) <= n {
-		return strings.ToValidUTF8(s, "\uFFFD")
-	}
-	for n > 0 && s[n]&0xC0 == 0x80 {
-		n--
-	}
-	return strings.ToValidUTF8(s[:n], "\uFFFD") + "…"
-}
