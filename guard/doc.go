@@ -9,6 +9,6 @@
 // through Exchange.Refuse.
 //
 // Each concern is a package of its own below this one; none knows another. A
-// Guard is safe for concurrent use and outlives every reload of the
+// Guard is safe for concurrent use, owns a goroutine that Close stops, and outlives every reload of the
 // configuration: what differs between sites is read from the exchange.
 package guard

@@ -1,11 +1,13 @@
 package guard
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -38,7 +40,14 @@ type Guard struct {
 	witness   *witness.Witness
 	surface   *surface.Lock
 	throttle  *throttle.Throttle
+
+	log  zerolog.Logger
+	stop context.CancelFunc
+	done sync.WaitGroup
 }
+
+// saveEvery is how often what was learned of sites is written down.
+const saveEvery = 2 * time.Second
 
 // New makes a Guard and starts what it needs; Close stops that again.
 func New(o Options) (*Guard, error) {
@@ -86,7 +95,16 @@ func New(o Options) (*Guard, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("guard: %w", err), w.Close())
 	}
-	return &Guard{recognise: known, witness: w, surface: lock, throttle: throttle.New(throttle.Options{Record: o.Record, Now: o.Now})}, nil
+	ctx, stop := context.WithCancel(context.Background())
+	g := &Guard{
+		recognise: known, witness: w, surface: lock,
+		throttle: throttle.New(throttle.Options{Record: o.Record, Now: o.Now}),
+		log:      o.Logger, stop: stop,
+	}
+	if o.Data != "" {
+		g.done.Go(func() { g.keep(ctx) })
+	}
+	return g, nil
 }
 
 // Handler puts the room in front of next.
@@ -102,7 +120,25 @@ func (g *Guard) Recognised(site string) (profile, evidence string) {
 
 // Close writes down what must survive, and stops. Requests must have ended.
 func (g *Guard) Close() error {
-	return errors.Join(g.witness.Close())
+	g.stop()
+	g.done.Wait()
+	return errors.Join(g.recognise.Save(), g.surface.Save(), g.witness.Close())
+}
+
+// keep writes down what was learned of sites until ctx ends.
+func (g *Guard) keep(ctx context.Context) {
+	tick := time.NewTicker(saveEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if err := errors.Join(g.recognise.Save(), g.surface.Save()); err != nil {
+				g.log.Error().Err(err).Str("hint", "check the space and the owner of the data folder").Msg("keep what was learned of sites")
+			}
+		}
+	}
 }
 
 // inside returns a file of ours in the data folder, and nothing without one.

@@ -8,5 +8,6 @@
 // that visitors may write into a page counts only where they could not have
 // written it (inside a tag of the page's head).
 //
-// A [Recogniser] is safe for concurrent use and owns no goroutine.
+// A [Recogniser] is safe for concurrent use and owns no goroutine; its owner calls
+// Save now and then, so that no request waits for the disk.
 package recognise

@@ -42,7 +42,7 @@ type Recogniser struct {
 	path  string
 	log   zerolog.Logger
 	sites sync.Map // name → *site
-	file  sync.Mutex
+	dirty atomic.Bool
 }
 
 // site is what is known about one site.
@@ -186,19 +186,20 @@ func (r *Recogniser) note(name string, s *site, g sighting) {
 	}
 	s.found.Store(&finding{Profile: g.cms, Evidence: g.why})
 	r.log.Info().Str("site", name).Str("profile", g.cms).Str("evidence", g.why).Msg("CMS recognised")
-	if err := r.save(); err != nil {
-		r.log.Error().Err(err).Msg("keep recognised profiles")
-	}
+	r.dirty.Store(true)
 }
 
-// save writes the file. It is called once in a site's life, when its CMS is
-// recognised, and when that changes.
-func (r *Recogniser) save() (err error) {
-	if r.path == "" {
+// Save writes the file if something was recognised since it was last written.
+// One caller at a time.
+func (r *Recogniser) Save() (err error) {
+	if r.path == "" || !r.dirty.Swap(false) {
 		return nil
 	}
-	r.file.Lock()
-	defer r.file.Unlock()
+	defer func() {
+		if err != nil {
+			r.dirty.Store(true)
+		}
+	}()
 	known := map[string]finding{}
 	r.sites.Range(func(name, s any) bool {
 		if f := s.(*site).found.Load(); f != nil {

@@ -112,6 +112,9 @@ func TestSurvivesRestart(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "profiles")
 	r, _ := New(Options{Path: path, Logger: zerolog.Nop()})
 	visit(r, Auto, false, [2]string{"X-Generator", "Drupal 10"}, "")
+	if err := r.Save(); err != nil {
+		t.Fatal(err)
+	}
 	r, err := New(Options{Path: path, Logger: zerolog.Nop()})
 	if err != nil {
 		t.Fatal(err)

@@ -9,5 +9,6 @@
 // 200 to anyone is an event of its own.
 //
 // It does not look at files that are not PHP, and costs them one scan of the
-// path. A [Lock] is safe for concurrent use and owns no goroutine.
+// path. A [Lock] is safe for concurrent use and owns no goroutine; its owner calls
+// Save now and then, so that no request waits for the disk.
 package surface

@@ -19,10 +19,10 @@ const perSite = 1000
 // memory is what was seen of each site. It is safe for concurrent use.
 type memory struct {
 	path string
-	log  zerolog.Logger
 
 	mu    sync.RWMutex
 	sites map[string]*seen
+	dirty bool
 }
 
 type seen struct {
@@ -34,7 +34,7 @@ type seen struct {
 // remember reads the file. One that cannot be read is set aside: what it held
 // is learned again, and until then only refused.
 func remember(path string, log zerolog.Logger) (*memory, error) {
-	m := &memory{path: path, log: log, sites: map[string]*seen{}}
+	m := &memory{path: path, sites: map[string]*seen{}}
 	if path == "" {
 		return m, nil
 	}
@@ -62,7 +62,7 @@ func (m *memory) has(site string, list func(*seen) *map[string]bool, p string) b
 	return s != nil && (*list(s))[p]
 }
 
-// add reports whether p is new to the list, and writes it down.
+// add reports whether p is new to the list.
 func (m *memory) add(site string, list func(*seen) *map[string]bool, p string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -79,9 +79,7 @@ func (m *memory) add(site string, list func(*seen) *map[string]bool, p string) b
 		return false
 	}
 	(*l)[p] = true
-	if err := m.save(); err != nil {
-		m.log.Error().Err(err).Msg("keep learned PHP paths")
-	}
+	m.dirty = true
 	return true
 }
 
@@ -108,15 +106,36 @@ func (m *memory) learned(site string) []string {
 	return out
 }
 
-// save writes the file; each path of a site causes it once.
-func (m *memory) save() error {
+// encode returns what to write, nil when nothing changed since the last time.
+func (m *memory) encode() ([]byte, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.dirty {
+		return nil, nil
+	}
+	m.dirty = false
+	return json.MarshalIndent(m.sites, "", "\t")
+}
+
+// save writes the file if something was learned since it was last written.
+func (m *memory) save() (err error) {
 	if m.path == "" {
 		return nil
 	}
-	raw, err := json.MarshalIndent(m.sites, "", "\t")
+	raw, err := m.encode()
 	if err != nil {
 		return fmt.Errorf("encode learned paths: %w", err)
 	}
+	if raw == nil {
+		return nil
+	}
+	defer func() {
+		if err != nil {
+			m.mu.Lock()
+			m.dirty = true
+			m.mu.Unlock()
+		}
+	}()
 	f, err := os.CreateTemp(filepath.Dir(m.path), filepath.Base(m.path)+".new-*")
 	if err != nil {
 		return fmt.Errorf("save learned paths: %w", err)

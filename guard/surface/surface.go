@@ -48,6 +48,10 @@ func New(o Options) (*Lock, error) {
 // sorted.
 func (l *Lock) Learned(site string) []string { return l.memory.learned(site) }
 
+// Save writes the file if something was learned since it was last written. One
+// caller at a time.
+func (l *Lock) Save() error { return l.memory.save() }
+
 // Handler refuses requests for PHP files that nothing opens.
 func (l *Lock) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

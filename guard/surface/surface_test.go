@@ -90,6 +90,13 @@ func newLock(t *testing.T, path string) (*Lock, *[]event.Event) {
 	return l, &events
 }
 
+func save(t *testing.T, l *Lock) {
+	t.Helper()
+	if err := l.Save(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func (s scene) ask(l *Lock, target string, browser ...string) (passed bool, status int) {
 	x := &exchange.Exchange{Site: s.site, Profile: s.profile, Rank: s.rank, Target: target}
 	if x.Site == nil {
@@ -214,6 +221,7 @@ func TestFirstAnswerOfAStranger(t *testing.T) {
 	if len(*events) != 1 || (*events)[0].Reason != ReasonAnswered || (*events)[0].Author != "admin" {
 		t.Errorf("events %v", *events)
 	}
+	save(t, l)
 	l, events = newLock(t, path)
 	s.ask(l, "/wp-content/plugins/a/popup.php")
 	if len(*events) != 0 {
@@ -243,6 +251,7 @@ func TestWhatPublicPagesLoadIsLearned(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "surface")
 		l, _ := newLock(t, path)
 		scene{profile: "wordpress", rank: tc.rank}.ask(l, target, tc.browser...)
+		save(t, l)
 		l, _ = newLock(t, path)
 		if passed, _ := (scene{profile: "wordpress"}).ask(l, target); passed != tc.want {
 			t.Errorf("%s: open to visitors: %v", name, passed)

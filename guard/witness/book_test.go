@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/qorgan/qorgan/exchange"
@@ -130,22 +131,18 @@ func TestUnreadableFileIsSetAside(t *testing.T) {
 
 func TestWrittenSoonAfterAChange(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "sessions")
-	w := newWitness(t, path, nil)
-	defer w.Close()
-	w.book.put(session(1, 1))
-	deadline := time.Now().Add(30 * time.Second)
-	for {
-		if raw, err := os.ReadFile(path); err == nil {
-			if s, err := readSessions(raw); err != nil || len(s) != 1 || s[0] != session(1, 1) && s[0].Key != session(1, 1).Key {
-				t.Fatalf("%v, %v", s, err)
-			}
-			return
+	synctest.Test(t, func(t *testing.T) {
+		w := newWitness(t, path, nil)
+		defer w.Close()
+		want := session(1, 1)
+		w.book.put(want)
+		time.Sleep(2 * saveEvery)
+		synctest.Wait()
+		s, err := readSessions(readFile(t, path))
+		if err != nil || len(s) != 1 || s[0] != want {
+			t.Fatalf("%v, %v", s, err)
 		}
-		if time.Now().After(deadline) {
-			t.Fatal("not written")
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
+	})
 }
 
 func TestFullBookFitsItsBudget(t *testing.T) {
