@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"io"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/qorgan/qorgan/event"
 	"github.com/qorgan/qorgan/rulesets/reader"
@@ -66,6 +68,26 @@ func BenchmarkBody(b *testing.B) {
 		})
 		b.Run(tc.name+"-stream", func(b *testing.B) {
 			run(b, func(r *reader.Request) error { return r.ReadBody(struct{ io.Reader }{bytes.NewReader(body)}) })
+		})
+	}
+}
+
+// BenchmarkTrickle reads a field that arrives byte by byte: the time must grow
+// with the body and no faster.
+func BenchmarkTrickle(b *testing.B) {
+	for _, size := range []int{64 << 10, 256 << 10, 1 << 20} {
+		body := "--A\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n" + strings.Repeat("x", size) + "\r\n--A--\r\n"
+		b.Run(strconv.Itoa(size), func(b *testing.B) {
+			b.SetBytes(int64(size))
+			for b.Loop() {
+				r, err := reader.Head("POST", "/", "HTTP/1.1", browser("multipart/form-data; boundary=A"), reader.Limits{})
+				if err == nil {
+					err = r.ReadBody(iotest.OneByteReader(strings.NewReader(body)))
+				}
+				if err != nil {
+					b.Fatal(err)
+				}
+			}
 		})
 	}
 }

@@ -17,7 +17,7 @@ func splitCookies(s string, max int) (args []Arg, aliases int, err error) {
 	if s == "" {
 		return nil, 0, nil
 	}
-	args = make([]Arg, 0, strings.Count(s, ";")+1)
+	args = make([]Arg, 0, min(strings.Count(s, ";"), max)+1)
 	var renamed []Arg
 	for s != "" {
 		var pair string

@@ -35,7 +35,7 @@ func Head(method, target, proto string, fields []event.Field, limits Limits) (*R
 	}
 	var err error
 	if r.Query != "" {
-		r.Get = make([]Arg, 0, strings.Count(r.Query, "&")+1)
+		r.Get = make([]Arg, 0, min(strings.Count(r.Query, "&"), limits.Args)+1)
 		if r.Get, err = splitForm(r.Query, r.Get, limits.Args); err != nil {
 			return r, err
 		}

@@ -83,9 +83,13 @@ func (r *Request) streamMultipart(src io.Reader) error {
 		n, err := src.Read(*piece)
 		if n > 0 {
 			r.Bytes += int64(n)
-			// The unread rest moves to the front, so that the buffer does not
-			// grow with the body.
-			store = append(append(store[:0], m.buf...), (*piece)[:n]...)
+			// m.buf is the end of store. When something was read, the rest moves
+			// to the front, so that store does not grow with the body; when not,
+			// it stays, so that a body in tiny pieces is not moved for each.
+			if len(m.buf) < len(store) {
+				store = store[:copy(store, m.buf)]
+			}
+			store = append(store, (*piece)[:n]...)
 			m.buf = store
 			if err := m.run(); err != nil {
 				return err
