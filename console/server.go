@@ -191,16 +191,25 @@ func (s *Server) Run(ctx context.Context) error {
 // that person choose a password when there is none yet. It makes the person
 // when there is no such person; earlier links of that person stop working.
 func (s *Server) SignInLink(ctx context.Context, name string) (string, error) {
-	person, err := s.db.EnsurePerson(ctx, name)
+	return SignInLink(ctx, s.db, s.URL(), name)
+}
+
+// SignInLink makes the link for a console at base, from outside of its
+// process, see [store.OpenBeside].
+func SignInLink(ctx context.Context, db *store.DB, base, name string) (string, error) {
+	person, err := db.EnsurePerson(ctx, name)
 	if err != nil {
 		return "", fmt.Errorf("sign-in link: %w", err)
 	}
 	secret, token := newToken()
-	if err := s.db.InsertLink(ctx, token, person.ID, s.now().Add(linkLife)); err != nil {
+	now := time.Now()
+	if err := db.InsertLink(ctx, token, person.ID, now.Add(linkLife)); err != nil {
 		return "", fmt.Errorf("sign-in link: %w", err)
 	}
-	s.writeAct(ctx, name, actMadeLink, "", "")
-	return s.URL() + "/link/" + secret, nil
+	if err := db.InsertAct(ctx, store.Act{Time: now.UTC().Truncate(time.Microsecond), Person: person.Name, Act: actMadeLink}); err != nil {
+		return "", fmt.Errorf("sign-in link: %w", err)
+	}
+	return strings.TrimRight(base, "/") + "/link/" + secret, nil
 }
 
 // HasPeople reports whether anybody has chosen a password yet.

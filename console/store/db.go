@@ -82,6 +82,21 @@ func OpenReadOnly(ctx context.Context, path string) (*DB, error) {
 	return db, nil
 }
 
+// OpenBeside opens the store at path for a small write while another process
+// may have it open with Open: SQLite lets them take turns. It is for a command
+// that changes a row and ends; it never changes the schema and deletes
+// nothing. It fails with ErrNotFound when there is no store.
+func OpenBeside(ctx context.Context, path string) (*DB, error) {
+	db, err := OpenReadOnly(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	if db.write, err = connect(path, "rw", 1); err != nil {
+		return nil, errors.Join(fmt.Errorf("open store %s: %w", path, err), db.Close())
+	}
+	return db, nil
+}
+
 func (db *DB) open(ctx context.Context) (err error) {
 	// The file is made with its final permissions before SQLite touches it;
 	// its side files inherit them.

@@ -87,6 +87,35 @@ func TestReadersDoNotDisturb(t *testing.T) {
 	}
 }
 
+func TestBesideTheWriter(t *testing.T) {
+	path := filepath.Join(t.TempDir(), store.File)
+	if _, err := store.OpenBeside(t.Context(), path); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("no store: %v", err)
+	}
+	writer := openAt(t, path)
+	beside, err := store.OpenBeside(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 20 {
+		if err := writer.Insert(t.Context(), []event.Event{storetest.Event(i)}); err != nil {
+			t.Fatal(err)
+		}
+		if err := beside.SetSetting(t.Context(), "x", "1"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := beside.Close(); err != nil {
+		t.Error(err)
+	}
+	if v, err := writer.Setting(t.Context(), "x"); err != nil || v != "1" {
+		t.Errorf("Setting = %q, %v", v, err)
+	}
+	if _, err := store.Open(t.Context(), path); !errors.Is(err, store.ErrHeld) {
+		t.Errorf("the lock is gone after a visit: %v", err)
+	}
+}
+
 func TestRefusesWhatItCannotRead(t *testing.T) {
 	for _, tc := range []struct {
 		name, sql, want string
