@@ -71,7 +71,7 @@ func New(o Options) (*Guard, error) {
 	}
 	known, err := recognise.New(recognise.Options{
 		Path:   inside(o.Data, "profiles"),
-		Logger: o.Logger.With().Str("part", "recognise").Logger(),
+		Logger: o.Logger,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("guard: %w", err)
@@ -80,7 +80,7 @@ func New(o Options) (*Guard, error) {
 		Path:     inside(o.Data, "sessions"),
 		Key:      o.Key,
 		Sessions: o.Sessions,
-		Logger:   o.Logger.With().Str("part", "witness").Logger(),
+		Logger:   o.Logger,
 		Now:      o.Now,
 		Upstream: o.Upstream,
 	})
@@ -89,7 +89,7 @@ func New(o Options) (*Guard, error) {
 	}
 	lock, err := surface.New(surface.Options{
 		Path:   inside(o.Data, "surface"),
-		Logger: o.Logger.With().Str("part", "surface").Logger(),
+		Logger: o.Logger,
 		Record: o.Record,
 	})
 	if err != nil {
