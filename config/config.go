@@ -30,6 +30,8 @@ type Config struct {
 	// Trusted says whose word on the client's address is taken. Nobody's by
 	// default.
 	Trusted Trusted `yaml:"trusted"`
+	// Rules adds to the rules built in.
+	Rules Rules `yaml:"rules"`
 	// Log configures the process log.
 	Log Log `yaml:"log"`
 	// Sites are the protected sites, at least one. Further sites may stand in a
@@ -77,6 +79,15 @@ type Trusted struct {
 	// ProxyProtocol are the peers that must send a PROXY protocol header,
 	// addresses or ranges. None by default.
 	ProxyProtocol []netip.Prefix `yaml:"proxy_protocol"`
+}
+
+// Rules adds to the rules built in. A relative path begins at the file's folder.
+type Rules struct {
+	// CoreRuleSet is a folder with another release of the OWASP Core Rule Set;
+	// it must pass the self-test. The release built in by default.
+	CoreRuleSet string `yaml:"core_rule_set"`
+	// Extra are files with SecLang rules for all sites. None by default.
+	Extra []string `yaml:"extra"`
 }
 
 // Log configures the process log.

@@ -26,8 +26,12 @@ func read(path string, m *mistakes) *Config {
 	if data, ok := readFile(path, m); ok {
 		newDecoder(path, "", c.origin, m).document(data, reflect.ValueOf(c).Elem())
 	}
-	if _, said := c.origin["data"]; said && c.Data != "" && !filepath.IsAbs(c.Data) {
-		c.Data = filepath.Join(filepath.Dir(path), c.Data)
+	if _, said := c.origin["data"]; said {
+		c.Data = beside(path, c.Data)
+	}
+	c.Rules.CoreRuleSet = beside(path, c.Rules.CoreRuleSet)
+	for i, extra := range c.Rules.Extra {
+		c.Rules.Extra[i] = beside(path, extra)
 	}
 	folder := filepath.Join(filepath.Dir(path), "sites.d")
 	entries, err := os.ReadDir(folder)
@@ -59,6 +63,14 @@ func Decode(name string, data []byte, v any) error {
 	var m mistakes
 	newDecoder(name, "", origin{}, &m).document(data, reflect.ValueOf(v).Elem())
 	return m.err()
+}
+
+// beside returns a path that was written in the file at base.
+func beside(base, path string) string {
+	if path == "" || filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(filepath.Dir(base), path)
 }
 
 func readFile(path string, m *mistakes) ([]byte, bool) {

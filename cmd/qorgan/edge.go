@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"strings"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -125,21 +126,50 @@ func (e *edge) buildRules(ctx context.Context, sink eventSink) (err error) {
 	if err != nil {
 		return fmt.Errorf("build rules: %w", err)
 	}
-	rules, err := e.judge.Prepare(ctx, e.config.Load().Sites)
+	rules, err := e.prepareRules(ctx, e.config.Load())
 	if err != nil {
-		return fmt.Errorf("build rules: %w", err)
+		return err
 	}
 	e.judge.Use(rules)
 	return nil
 }
 
+// prepareRules compiles what c says about rules, without putting it into force.
+func (e *edge) prepareRules(ctx context.Context, c *config.Config) (*rulesets.Build, error) {
+	var extra []rulesets.Source
+	var errs []error
+	for i, path := range c.Rules.Extra {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			errs = append(errs, c.Mistake(fmt.Sprintf("rules.extra[%d]", i), err.Error(), "the path of a file with rules"))
+		}
+		extra = append(extra, rulesets.Source{Name: path, Text: string(text)})
+	}
+	if dir := c.Rules.CoreRuleSet; dir != "" {
+		if err := e.judge.LoadRules(ctx, dir); err != nil {
+			errs = append(errs, c.Mistake("rules.core_rule_set", oneLine(err), "a folder with a release that passes the self-test, or leave the key out"))
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	e.judge.SetExtra(extra)
+	rules, err := e.judge.Prepare(ctx, c.Sites)
+	if err != nil {
+		return nil, fmt.Errorf("build rules: %w", err)
+	}
+	return rules, nil
+}
+
+func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
+
 // reload puts c into force, or returns an error and leaves everything as it
 // was. What only a start can change keeps its old value and is named in the
 // log.
 func (e *edge) reload(ctx context.Context, c *config.Config) error {
-	rules, err := e.judge.Prepare(ctx, c.Sites)
+	rules, err := e.prepareRules(ctx, c)
 	if err != nil {
-		return fmt.Errorf("build rules: %w", err)
+		return err
 	}
 	if err := e.server.Reload(c); err != nil {
 		return err
@@ -150,8 +180,12 @@ func (e *edge) reload(ctx context.Context, c *config.Config) error {
 	for _, fixed := range []struct{ key, was, is string }{
 		{"data", was.Data, c.Data}, {"admin", was.Admin, c.Admin}, {"tls.mode", was.TLS.Mode, c.TLS.Mode},
 		{"console.listen", was.Console.Listen, c.Console.Listen}, {"console.tls", was.Console.TLS, c.Console.TLS},
+		{"rules.core_rule_set", was.Rules.CoreRuleSet, c.Rules.CoreRuleSet},
 	} {
-		if fixed.was != fixed.is {
+		switch {
+		case fixed.was == fixed.is:
+		case fixed.key == "rules.core_rule_set" && fixed.is != "": // loaded already; going back is what needs a start
+		default:
 			e.log.Warn().Str("key", fixed.key).Str("in_force", fixed.was).Str("written", fixed.is).Msg("this change needs a restart")
 		}
 	}

@@ -12,6 +12,7 @@ type commands struct {
 	Console consoleCmd `cmd:"" help:"Run the console alone."`
 	Demo    demoCmd    `cmd:"" help:"Show the whole on this machine, in front of a small built-in shop."`
 	Check   checkCmd   `cmd:"" help:"Build everything a start would build, and say every mistake."`
+	Explain explainCmd `cmd:"" help:"Say in plain words what the rules think of one request."`
 	Events  eventsCmd  `cmd:"" help:"Print what was recorded."`
 	Link    linkCmd    `cmd:"" help:"Print a link that signs in to the console, once."`
 	Health  healthCmd  `cmd:"" help:"Ask a running edge whether it takes requests."`

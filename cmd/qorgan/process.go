@@ -50,24 +50,53 @@ func (p *process) fail(err error) int {
 	if err == nil {
 		return 0
 	}
-	if mistakes := config.Mistakes(err); len(mistakes) > 0 {
-		for _, m := range mistakes {
-			fmt.Fprintln(p.err, m)
-		}
-		if len(mistakes) > 1 {
-			fmt.Fprintf(p.err, "%d mistakes\n", len(mistakes))
-		}
-		return exitMistake
+	all := causes(err)
+	for _, cause := range all {
+		fmt.Fprintln(p.err, line(cause))
 	}
-	fmt.Fprintf(p.err, "qorgan: %v\n", err)
+	if len(all) > 1 {
+		fmt.Fprintf(p.err, "%d mistakes\n", len(all))
+	}
 	var h *hinted
 	if errors.As(err, &h) {
 		fmt.Fprintf(p.err, "Try: %s\n", h.hint)
-	}
-	if h != nil && h.usage {
-		return exitUsage
+		if h.usage {
+			return exitUsage
+		}
 	}
 	return exitMistake
+}
+
+// line is what a person reads of one error: mistakes of the configuration begin
+// with their place, everything else with the program's name.
+func line(err error) string {
+	if m, ok := err.(*config.Error); ok {
+		return m.Error()
+	}
+	return "qorgan: " + err.Error()
+}
+
+// causes takes joined errors apart: the mistakes of the configuration in the
+// order of the files, then the rest.
+func causes(err error) []error {
+	var mistakes, rest []error
+	for _, m := range config.Mistakes(err) {
+		mistakes = append(mistakes, m)
+	}
+	var walk func(error)
+	walk = func(err error) {
+		if joined, ok := err.(interface{ Unwrap() []error }); ok {
+			for _, e := range joined.Unwrap() {
+				walk(e)
+			}
+			return
+		}
+		if len(config.Mistakes(err)) == 0 {
+			rest = append(rest, err)
+		}
+	}
+	walk(err)
+	return append(mistakes, rest...)
 }
 
 // hinted is an error that somebody at a shell can act on.

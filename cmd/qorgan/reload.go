@@ -112,11 +112,8 @@ func (w *watcher) reload(ctx context.Context, cause string) {
 		return
 	}
 	var said []string
-	for _, m := range config.Mistakes(err) {
-		said = append(said, m.Error())
-	}
-	if len(said) == 0 {
-		said = []string{err.Error()}
+	for _, cause := range causes(err) {
+		said = append(said, cause.Error())
 	}
 	w.log.Error().Str("cause", cause).Strs("mistakes", said).Msg("configuration not reloaded; the old one goes on serving")
 }

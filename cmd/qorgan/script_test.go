@@ -37,6 +37,7 @@ func TestMain(m *testing.M) {
 //	ended NAME CODE       wait for the end of NAME and compare its exit code
 //	get STATUS URL [HOST] fetch URL, compare the status, keep the body in the file body
 //	until REGEXP ARG...   run `qorgan ARG...` again and again until its output matches
+//	incident VAR ARG...   run `qorgan ARG...` and set $VAR to the first incident code it prints
 //	hold URL HOST         begin a request whose answer the upstream holds back
 //	release STATUS        let the upstream answer and compare what the client got
 //	envsubst FILE         replace $UPSTREAM in FILE
@@ -60,7 +61,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"start": start, "serving": serving, "logged": logged, "signal": sendSignal, "ended": ended,
-			"get": get, "until": until, "hold": hold, "release": letGo, "envsubst": envsubst, "occupy": occupy,
+			"get": get, "until": until, "incident": incident, "hold": hold, "release": letGo, "envsubst": envsubst, "occupy": occupy,
 		},
 	})
 }
@@ -281,6 +282,14 @@ func until(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(os.WriteFile(ts.MkAbs("until.out"), out.Bytes(), 0o600))
 		return re.Match(out.Bytes())
 	})
+}
+
+func incident(ts *testscript.TestScript, neg bool, args []string) {
+	out, err := command(ts, args[1:]).Output()
+	ts.Check(err)
+	var ev struct{ Code string }
+	ts.Check(json.NewDecoder(bytes.NewReader(out)).Decode(&ev))
+	ts.Setenv(args[0], ev.Code)
 }
 
 func hold(ts *testscript.TestScript, neg bool, args []string) {
