@@ -116,7 +116,7 @@ func (p *Program) finish(c *compiler) {
 			}
 			for _, s := range t.sources {
 				p.tables[s].heads = append(p.tables[s].heads, head{u: u, l: l, t: t})
-				p.tables[s].early = p.tables[s].early || u.phase == 1 && s.single() && s.late()
+				p.tables[s].early = p.tables[s].early || s.empty(u.phase)
 			}
 		}
 	}

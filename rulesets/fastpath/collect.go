@@ -205,6 +205,42 @@ func (j *judgement) each(s source, out *[]kv) {
 		give("", j.in.Remote)
 	case srcHost:
 		give("", j.in.Host)
+	default:
+		if j.res != nil {
+			j.response(s, give)
+		}
+	}
+}
+
+// response gives what the upstream answered.
+func (j *judgement) response(s source, give func(key, value string)) {
+	r := j.res
+	switch s {
+	case srcStatus:
+		give("", number(r.Status))
+	case srcResponseProtocol:
+		give("", r.Proto)
+	case srcResponseBody:
+		give("", bytesString(r.Body))
+	case srcResponseHeader:
+		for i := range r.Fields {
+			give(r.Fields[i].Name, r.Fields[i].Value)
+		}
+	case srcResponseHeaderName:
+		for i := range r.Fields {
+			give(r.Fields[i].Name, r.Fields[i].Name)
+		}
+	case srcResponseType:
+		t := ""
+		for i := range r.Fields {
+			if strings.EqualFold(r.Fields[i].Name, "content-type") {
+				t, _, _ = strings.Cut(r.Fields[i].Value, ";")
+				give("", t)
+			}
+		}
+		if t == "" {
+			give("", "")
+		}
 	}
 }
 

@@ -15,6 +15,10 @@ type Options struct {
 	// rules are not understood.
 	ReadFile func(name string) ([]byte, error)
 
+	// Responses compiles the rules of phases 3 and 4, for JudgeResponse, instead
+	// of those of phases 1 and 2.
+	Responses bool
+
 	// TX are the variables that are set before the first rule runs, by name in
 	// lower case: the paranoia level, the thresholds.
 	TX map[string]string
@@ -173,7 +177,11 @@ func (c *compiler) walk() {
 		st.put(strings.ToLower(k), txValue{kind: txConst, s: v})
 	}
 	w := walker{c: c, st: st}
-	for phase := 1; phase <= 4; phase++ {
+	last := 2
+	if c.opt.Responses {
+		last = 4
+	}
+	for phase := 1; phase <= last; phase++ {
 		w.phase = phase
 		w.active = nil
 		for _, r := range c.rules {
@@ -312,6 +320,10 @@ func (w *walker) run(r *rule, exposed []int, guards []*guard) {
 		}
 		break
 	}
+	if w.c.opt.Responses && w.phase < 3 {
+		w.before(r, u, pending, possible, exposed, guards)
+		return
+	}
 	for i, l := range pending {
 		if possible && u.detection && i == len(pending)-1 {
 			break // it would have matched
@@ -337,6 +349,28 @@ func (w *walker) run(r *rule, exposed []int, guards []*guard) {
 	c.add(u, r, guards)
 	if !u.detection && (r.skip > 0 || r.skipAfter != "") {
 		w.active = append(w.active, &guard{u: u, until: r.skipAfter, count: r.skip})
+	}
+}
+
+// before is a rule of the request's phases, seen while the response's are
+// compiled: it may have matched, and what it did then counts.
+func (w *walker) before(r *rule, u *unit, pending []*link, possible bool, exposed []int, guards []*guard) {
+	for _, l := range pending {
+		l.apply(w.st, perhaps)
+	}
+	switch {
+	case !possible:
+	case len(pending) == 0:
+		u.detection = false
+		w.certain(r, u, exposed, guards)
+	default:
+		for _, m := range r.removes {
+			w.c.removals = append(w.c.removals, ranRemoval{m})
+			w.c.prog.removes = append(w.c.prog.removes, []*unit{nil})
+		}
+		if r.skip > 0 || r.skipAfter != "" {
+			w.active = append(w.active, &guard{until: r.skipAfter, count: r.skip})
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/corazawaf/coraza/v3/types/variables"
 
+	"github.com/qorgan/qorgan/event"
 	"github.com/qorgan/qorgan/rulesets/reader"
 )
 
@@ -73,6 +74,7 @@ type Result struct {
 type judgement struct {
 	p      *Program
 	in     *Input
+	res    *Response // nil for a request
 	mask   Mask
 	budget int
 	gaveUp bool
@@ -121,8 +123,25 @@ func (m *match) name() string {
 	return m.variable + ":" + m.key
 }
 
+// Response is an upstream's answer, with the request it belongs to.
+type Response struct {
+	Input
+	Status int
+	Proto  string // of the request line, as Coraza is told
+	Fields []event.Field
+	Body   []byte // as far as the rules see it, decoded
+}
+
 // Judge looks at a request. mask may be nil.
-func (p *Program) Judge(in *Input, mask Mask) Result {
+func (p *Program) Judge(in *Input, mask Mask) Result { return p.judge(in, nil, mask) }
+
+// JudgeResponse looks at a response, with a program compiled for responses.
+// mask may be nil.
+func (p *Program) JudgeResponse(res *Response, mask Mask) Result {
+	return p.judge(&res.Input, res, mask)
+}
+
+func (p *Program) judge(in *Input, res *Response, mask Mask) Result {
 	if p.blind {
 		return Result{GaveUp: true}
 	}
@@ -130,7 +149,7 @@ func (p *Program) Judge(in *Input, mask Mask) Result {
 	if j == nil {
 		j = &judgement{p: p, at: make([]int, len(p.chains))}
 	}
-	j.in, j.mask, j.budget, j.gaveUp, j.work = in, mask, buildBudget, false, 0
+	j.in, j.res, j.mask, j.budget, j.gaveUp, j.work = in, res, mask, buildBudget, false, 0
 	j.found, j.pending, j.vals = j.found[:0], j.pending[:0], j.vals[:0]
 	j.visit()
 	j.scalars()
@@ -146,7 +165,7 @@ func (p *Program) Judge(in *Input, mask Mask) Result {
 
 // release drops what refers to the request.
 func (j *judgement) release() {
-	j.in, j.mask = nil, nil
+	j.in, j.res, j.mask = nil, nil, nil
 	j.arena.reset()
 	clear(j.pending[:cap(j.pending)])
 	clear(j.vals[:cap(j.vals)])

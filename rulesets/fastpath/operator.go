@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"regexp"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -51,8 +52,12 @@ func (c *compiler) compileTest(l *link, consts txState) *test {
 			err = errors.New("the operator has no argument")
 			break
 		}
-		if t.arg, err = parseMacro(l.arg); err == nil {
-			t.arg = t.arg.fold(consts)
+		if t.arg, err = parseMacro(l.arg); err != nil {
+			break
+		}
+		t.arg = t.arg.fold(consts)
+		if arg, ok := t.arg.constant(); ok && l.op == "contains" && plainText(arg) {
+			t.pattern, err = c.regexpPattern(regexp.QuoteMeta(arg))
 		}
 	case "ipmatch":
 		t.nets = parseNets(l.arg)
@@ -70,6 +75,12 @@ func (c *compiler) compileTest(l *link, consts txState) *test {
 		t.unknown = err.Error()
 	}
 	return t
+}
+
+// plainText reports whether an expression for exactly this text finds it in the
+// same values as comparing bytes does.
+func plainText(s string) bool {
+	return s != "" && utf8.ValidString(s) && !strings.ContainsRune(s, utf8.RuneError)
 }
 
 func parseNets(arg string) []net.IPNet {

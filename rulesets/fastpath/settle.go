@@ -420,7 +420,7 @@ func (j *judgement) inputs(u *unit, l *plink, t *ptarget, x *expansion, all []ma
 			}
 		}
 		j.vals = j.vals[:kept]
-		if s.single() && s.late() && u.phase == 1 {
+		if s.empty(u.phase) {
 			j.vals = append(j.vals, kv{})
 		}
 	}

@@ -119,3 +119,9 @@ func (s source) late() bool {
 	}
 	return false
 }
+
+// empty reports whether a single variable is still empty in a phase although
+// its source has a value.
+func (s source) empty(phase int) bool {
+	return phase == 1 && s.single() && s.late() || phase == 3 && s == srcResponseBody
+}
