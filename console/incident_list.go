@@ -181,7 +181,7 @@ type activeFilter struct{ Name, Value, Without string }
 type option struct{ Value, Text string }
 
 // countLimit is where counting the selected incidents stops.
-const countLimit = 10_000
+const countLimit = 1000
 
 func (s *Server) incidentList(w http.ResponseWriter, r *http.Request, v *visit) error {
 	ctx := r.Context()

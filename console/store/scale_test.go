@@ -86,7 +86,7 @@ func BenchmarkQueries(b *testing.B) {
 		})
 		b.Run("count/"+name, func(b *testing.B) {
 			for b.Loop() {
-				if _, err := db.Count(ctx, q, 10_001); err != nil {
+				if _, err := db.Count(ctx, q, 1001); err != nil {
 					b.Fatal(err)
 				}
 			}
