@@ -64,6 +64,7 @@ type Exchange struct {
 	Proto  string        // as the request line spelt it
 	Fields []event.Field // header lines in order and spelling; HTTP/2: as decoded
 	TLS    bool
+	HTTPS  bool // the visitor came over TLS, to here or to a trusted proxy in front
 
 	Rank    Rank   // set by guard
 	Session string // keyed hash of the witnessed session, empty without one

@@ -102,6 +102,7 @@ func (c *call) begin(t *table, r *http.Request) *http.Request {
 	}
 	c.x.Client = clientAddr(c.x.Peer.Addr(), r.Header, trusted)
 	c.seenScheme(r, len(trusted) > 0 && within(c.x.Peer.Addr(), trusted))
+	c.x.HTTPS = c.scheme == "https"
 	r = r.WithContext(exchange.With(&c.callContext, &c.x))
 	if r.Body != nil && r.Body != http.NoBody {
 		c.body.begin(c, r)
