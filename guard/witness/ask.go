@@ -120,13 +120,15 @@ func (w *Witness) reply(ctx context.Context, q *reading, ask *question) (int, ht
 	if ask.body != "" {
 		r.Body, r.ContentLength = io.NopCloser(strings.NewReader(ask.body)), int64(len(ask.body))
 	}
+	r.Header.Set("X-Forwarded-Host", q.r.Host)
 	r.Header.Set("X-Forwarded-Proto", "http")
-	if q.x.TLS {
+	if q.x.TLS || q.x.HTTPS {
 		r.Header.Set("X-Forwarded-Proto", "https")
 	}
 	r.Header.Set("User-Agent", q.r.UserAgent()) // some plugins bind a session to it
 	if q.x.Client.IsValid() {
 		r.Header.Set("X-Forwarded-For", q.x.Client.String())
+		r.Header.Set("X-Real-Ip", q.x.Client.String())
 	}
 	res, err := w.ask(q.x.Site).RoundTrip(r)
 	if err != nil {
