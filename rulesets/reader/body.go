@@ -82,8 +82,10 @@ func (r *Request) readForm(text string) error {
 	if err != nil && r.Type == formType {
 		return err
 	}
-	if err != nil { // a text with many ampersands, and for PHP no form
-		args = append(args[:0], Arg{"", text})
+	if err != nil {
+		// A text with many ampersands, and no form unless somebody's code calls
+		// parse_str: that stops where we did. The rest is shown as it is.
+		args = append(args, Arg{"", text})
 	}
 	r.convert(args)
 	for _, a := range args {
