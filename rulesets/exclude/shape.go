@@ -3,7 +3,6 @@ package exclude
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 )
 
@@ -30,7 +29,7 @@ func parseShape(s string) (shape, error) {
 	if last := len(sh.segments) - 1; sh.segments[last] == "**" {
 		sh.segments, sh.open = sh.segments[:last], true
 	}
-	sh.doubled = slices.Contains(sh.segments, "")
+	sh.doubled = strings.Contains(s, "//")
 	for _, seg := range sh.segments {
 		if strings.Contains(seg, "**") {
 			return shape{}, errors.New(`"**" stands only as the last segment of a path`)
