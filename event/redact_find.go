@@ -48,6 +48,7 @@ func find(s string, depth int) []span {
 func findPlain(s string, depth int) []span {
 	var spans []span
 	spans = append(spans, findAssigned(s)...)
+	spans = append(spans, findRPC(s)...)
 	spans = append(spans, findNumbers(s)...)
 	spans = append(spans, findMail(s)...)
 	spans = append(spans, findLogins(s)...)

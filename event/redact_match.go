@@ -12,6 +12,9 @@ import (
 func (r *Redactor) Match(m Match) Match {
 	found, form := matchedData(m.Data)
 	secret := r.secretVariable(m)
+	if m.Variable == "XML" && rpcText(m.Value) {
+		m.Value = found // its texts run together: a password cannot be told from what stands around it
+	}
 	if secret && m.Value != "" {
 		m.Value = r.hide(m.Value)
 	} else {
@@ -59,7 +62,7 @@ func (r *Redactor) secretVariable(m Match) bool {
 	case "ARGS_NAMES", "ARGS_GET_NAMES", "ARGS_POST_NAMES", "REQUEST_COOKIES_NAMES", "REQUEST_HEADERS_NAMES", "FILES_NAMES", "TX":
 		return false
 	}
-	return SecretName(m.Key)
+	return SecretName(m.Key) || rpcCredential(m.Key)
 }
 
 // matchedData returns the matched part out of a rule's log data.

@@ -278,6 +278,30 @@ func TestMatchHidesSecretVariables(t *testing.T) {
 	}
 }
 
+func TestXMLRPCPasswords(t *testing.T) {
+	call := `<?xml version="1.0"?><methodCall><methodName>wp.getUsersBlogs</methodName><params>` +
+		`<param><value><string>admin</string></value></param><param><value>hunter2</value></param></params></methodCall>`
+	multi := `<methodCall><methodName>system.multicall</methodName><params><param><value><array><data><value><struct><member>` +
+		`<name>methodName</name><value><string>wp.getUsersBlogs</string></value></member><member><name>params</name><value><array><data>` +
+		`<value><array><data><value><string>admin</string></value><value><string>hunter2</string></value></data></array></value></data></array></value></member></struct></value>`
+	for _, m := range []Match{
+		{Variable: "REQUEST_BODY", Value: call},
+		{Variable: "REQUEST_BODY", Value: multi},
+		{Variable: "ARGS", Key: "xmlrpc.params.1", Value: "hunter2"},
+		{Variable: "ARGS", Key: "xmlrpc.params.0.12.params.1", Value: "hunter2"},
+		{Variable: "XML", Value: "wp.getUsersBlogs admin hunter2 <script>", Data: "Matched Data: <script> found within XML"},
+		{Variable: "XML", Value: "wp.getUsersBlogs admin hunter2 <script>"},
+	} {
+		if got := testRedactor.Match(m); strings.Contains(got.Value, "hunter2") {
+			t.Errorf("%s:%s keeps %q", m.Variable, m.Key, got.Value)
+		}
+	}
+	attack := Match{Variable: "ARGS", Key: "xmlrpc.params.3.description", Value: "<script>alert(1)</script>"}
+	if got := testRedactor.Match(attack); got.Value != attack.Value {
+		t.Errorf("what is no password became %q", got.Value)
+	}
+}
+
 func TestSameSecretSameDigits(t *testing.T) {
 	want := testRedactor.mask("h&llo")
 	for where, got := range map[string]string{
