@@ -33,6 +33,7 @@ const (
 	chartHeight = 120
 	barStep     = 6
 	barWidth    = 4
+	chartCalm   = 12 // fewer in an hour do not fill the picture
 )
 
 // newChart draws hours, oldest first, from a midnight on. A bar with any count is at least one
@@ -42,11 +43,12 @@ func newChart(hours []store.Hour, zone *time.Location) chart {
 	for _, h := range hours {
 		c.Top = max(c.Top, h.Blocked+h.Detected)
 	}
+	scale := max(c.Top, chartCalm)
 	tall := func(n int64) int {
 		if n == 0 {
 			return 0
 		}
-		return max(2, int(n*(chartHeight-4)/c.Top))
+		return max(2, int(n*(chartHeight-4)/scale))
 	}
 	for i, h := range hours {
 		x := i * barStep
