@@ -41,6 +41,9 @@ func Raw(b []byte) (rulesets.Probe, error) {
 	} else {
 		p.Target, p.Proto = first[1], "HTTP/1.1"
 	}
+	if p.Target == "" {
+		return p, fmt.Errorf("read request line %q: nothing is asked for", lines[0])
+	}
 	chunked := false
 	for _, line := range lines[1:] {
 		line = strings.TrimRight(line, "\r\n")

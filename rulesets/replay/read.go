@@ -171,7 +171,7 @@ func readHAR(in io.Reader, host string, yield func(Entry, error) bool) {
 	for i, h := range file.Log.Entries {
 		e := Entry{Line: i + 1, Status: h.Response.Status}
 		u, err := url.Parse(h.Request.URL)
-		if err != nil || u.Host == "" {
+		if err != nil || u.Host == "" || h.Request.Method == "" {
 			if !yield(e, fmt.Errorf("entry %d: read address %q", i+1, h.Request.URL)) {
 				return
 			}
@@ -208,12 +208,15 @@ func logLine(line, host string) (Entry, error) {
 	e := Entry{}
 	e.Status, _ = strconv.Atoi(m[3])
 	parts := strings.SplitN(unescape(m[2]), " ", 2)
-	if len(parts) != 2 {
+	if len(parts) != 2 || parts[0] == "" || strings.TrimSpace(parts[1]) == "" {
 		return e, errors.New("read log line: its request is not whole")
 	}
 	target, proto := parts[1], "HTTP/1.1"
 	if i := strings.LastIndexByte(target, ' '); i >= 0 {
 		target, proto = target[:i], target[i+1:]
+	}
+	if target == "" {
+		return e, errors.New("read log line: its request is not whole")
 	}
 	e.Probe = rulesets.Probe{Method: parts[0], Target: target, Proto: proto}
 	e.Probe.Client, _ = netip.ParseAddr(m[1])

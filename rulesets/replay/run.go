@@ -49,6 +49,8 @@ type Cause struct {
 	Key      string
 	Requests int
 	Example  string // id or line of the first
+
+	line int
 }
 
 type causeKey struct {
@@ -161,8 +163,11 @@ func (c *collector) explain(e Entry, f rulesets.Finding) {
 		seen[k] = true
 		cause := c.causes[k]
 		if cause == nil {
-			cause = &Cause{Rule: k.rule, Reason: k.reason, Message: message, Method: k.method, Path: k.path, Variable: k.variable, Key: k.key, Example: name(e)}
+			cause = &Cause{Rule: k.rule, Reason: k.reason, Message: message, Method: k.method, Path: k.path, Variable: k.variable, Key: k.key, line: e.Line, Example: name(e)}
 			c.causes[k] = cause
+		}
+		if e.Line < cause.line {
+			cause.line, cause.Example = e.Line, name(e)
 		}
 		cause.Requests++
 	}
