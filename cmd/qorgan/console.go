@@ -48,14 +48,14 @@ func (k consoleCmd) Run(p *process) (err error) {
 		return err
 	}
 	opened := addresses{Console: pages.URL()}
+	if err := p.greetFirst(opened, link); err != nil {
+		return err
+	}
+	log.Info().Str("console", opened.Console).Str("version", version()).Msg("serving")
 	if err := opened.write(c.Data); err != nil {
 		return err
 	}
 	defer os.Remove(addressesFile(c.Data))
-	log.Info().Str("console", opened.Console).Str("version", version()).Msg("serving")
-	if err := p.greetFirst(opened, link); err != nil {
-		return err
-	}
 	life := &lifecycle{log: log, patience: func() time.Duration { return c.Drain + cutTime }}
 	life.add("console", pages.Run, nil)
 	return life.run(soft, hard)

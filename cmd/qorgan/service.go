@@ -22,7 +22,7 @@ type service struct {
 	load   func() (*config.Config, error)       // rereads the configuration
 	behind *httpPart                            // a site of the process's own behind the edge; may be nil
 	link   bool                                 // make a sign-in link at every start
-	ready  func(a addresses, link string) error // told once everything listens; link signs in to the console
+	ready  func(a addresses, link string) error // told once everything listens, before addresses.json says so; link signs in to the console
 }
 
 // run serves until a signal stops it.
@@ -81,15 +81,15 @@ func (s *service) run() (err error) {
 	life.add("edge", e.server.Run, e.server.Close)
 	life.add("reload", (&watcher{file: s.file, load: s.load, apply: e.reload, log: log}).run, nil)
 
+	if err := s.ready(opened, link); err != nil {
+		return err
+	}
+	log.Info().Strs("http", opened.HTTP).Strs("https", opened.HTTPS).Str("admin", opened.Admin).Str("console", opened.Console).
+		Str("version", version()).Int("sites", len(c.Sites)).Msg("serving")
 	if err := opened.write(c.Data); err != nil {
 		return err
 	}
 	defer os.Remove(addressesFile(c.Data))
-	log.Info().Strs("http", opened.HTTP).Strs("https", opened.HTTPS).Str("admin", opened.Admin).Str("console", opened.Console).
-		Str("version", version()).Int("sites", len(c.Sites)).Msg("serving")
-	if err := s.ready(opened, link); err != nil {
-		return err
-	}
 	return life.run(soft, hard)
 }
 
