@@ -51,6 +51,9 @@ func BenchmarkJudge(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
+	if _, err := fast.fast.program(1); err != nil {
+		b.Fatal(err)
+	}
 	f := testFacts(1, exclude.Mask{})
 	for name, load := range workloads(b) {
 		b.Run(name+"/fast", func(b *testing.B) {
