@@ -72,17 +72,24 @@ func (j *Judge) Prepare(ctx context.Context, sites []*config.Site) (*Build, erro
 			errs = append(errs, err)
 			continue
 		}
-		for level := 1; level <= levels && e.fast != nil; level++ {
-			if in[level] {
+		halves := []*engine{e}
+		if responses {
+			e, err := b.engine(outbound, name)
+			if err != nil {
+				errs = append(errs, err)
+				continue
+			}
+			halves = append(halves, e)
+		}
+		for _, e := range halves {
+			for level := 1; level <= levels && e.fast != nil; level++ {
+				if !in[level] {
+					continue
+				}
 				// Not an error: without a program Coraza judges alone.
 				if _, err := e.fast.program(level); err != nil {
 					j.opts.Log.Warn().Err(err).Str("profile", name).Int("level", level).Msg("no fast path")
 				}
-			}
-		}
-		if responses {
-			if _, err := b.engine(outbound, name); err != nil {
-				errs = append(errs, err)
 			}
 		}
 	}

@@ -128,8 +128,9 @@ func newEngine(h half, crs fs.FS, sources []Source, w *watch) (*engine, error) {
 		e.ids = append(e.ids, rule.ID)
 	}
 	slices.Sort(e.ids)
+	e.fast = &fast{half: h, root: root, text: text.String()}
 	if h == inbound {
-		e.fast = &fast{root: root, text: text.String(), spare: e.spareable()}
+		e.fast.spare = e.spareable()
 	}
 	e.waf = waf.(experimental.WAFWithOptions)
 	return e, nil

@@ -21,6 +21,7 @@ const levels = 4
 // fast is the fast path of one engine: a program for each paranoia level,
 // compiled from the very directives that Coraza was given.
 type fast struct {
+	half     half
 	root     ruleFS
 	text     string
 	programs [levels]struct {
@@ -51,6 +52,7 @@ func (f *fast) program(level int) (*fastpath.Program, error) {
 		p.prog, p.report = fastpath.Compile(directives, fastpath.Options{
 			ReadFile:        func(name string) ([]byte, error) { return fs.ReadFile(f.root, crsDir+name) },
 			Transformations: transformations,
+			Responses:       f.half == outbound,
 		})
 	})
 	return p.prog, p.err
@@ -85,6 +87,24 @@ func (e *engine) ask(r *reader.Request, f *Facts) (res fastpath.Result, ok bool)
 		res = prog.Judge(&in, f.Mask)
 	}
 	return res, !res.GaveUp
+}
+
+// innocent reports whether the fast path proves that no rule can match a
+// response. A response has no candidates: what is not innocent Coraza judges
+// whole.
+func (e *engine) innocent(res *fastpath.Response, f *Facts) bool {
+	if e.fast == nil || f.native || e.fast.off.Load() {
+		return false
+	}
+	prog, err := e.fast.program(f.Level)
+	if err != nil {
+		return false
+	}
+	res.Remote, res.Host = addrText(f.Client), f.Host
+	if f.Mask.Len() == 0 {
+		return prog.JudgeResponse(res, nil).Clean
+	}
+	return prog.JudgeResponse(res, f.Mask).Clean
 }
 
 // decide judges a request: with the fast path alone where that proves it

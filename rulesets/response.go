@@ -11,6 +11,7 @@ import (
 	"github.com/qorgan/qorgan/config"
 	"github.com/qorgan/qorgan/event"
 	"github.com/qorgan/qorgan/exchange"
+	"github.com/qorgan/qorgan/rulesets/fastpath"
 )
 
 // maxResponse is how much of a response's body the rules see. What follows is
@@ -40,8 +41,10 @@ type inspector struct {
 	http.ResponseWriter
 	c *call
 
-	t       *transaction
-	begun   bool // the final status is known
+	e       *engine
+	f       Facts
+	t       *transaction // nil while the fast path has no doubt
+	begun   bool         // the final status is known
 	holding bool
 	refused bool
 	status  int
@@ -117,33 +120,57 @@ func (w *inspector) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return http.NewResponseController(w.ResponseWriter).Hijack()
 }
 
-// headers runs phase 3 and reports whether the response goes on.
+// headers judges what is known before the body and reports whether the response
+// goes on.
 func (w *inspector) headers() bool {
 	start := time.Now()
 	defer func() { w.c.x.Judge += time.Since(start) }()
-	e, err := w.c.b.engine(outbound, profileOf(w.c.x))
+	var err error
+	w.e, err = w.c.b.engine(outbound, profileOf(w.c.x))
 	if err != nil {
 		return w.fail(nil, err)
 	}
-	f := w.c.b.facts(w.c.x, w.c.req, w.c.host)
-	w.t, err = e.begin(w.c.r.Context(), "", &f, w.c.req)
-	if err == nil {
-		err = w.t.headers()
+	w.f = w.c.b.facts(w.c.x, w.c.req, w.c.host)
+	w.f.native = w.c.native
+	if w.innocent(nil) {
+		return true
 	}
-	if err == nil {
-		err = w.t.guard(func() {
-			for name, values := range w.Header() {
-				for _, v := range values {
-					w.t.tx.AddResponseHeader(name, v)
-				}
-			}
-			w.t.tx.ProcessResponseHeaders(w.status, w.c.r.Proto)
-		})
-	}
-	if err != nil {
-		return w.fail(e, err)
+	if err := w.open(); err != nil {
+		return w.fail(w.e, err)
 	}
 	return w.verdict(false)
+}
+
+// innocent reports whether the fast path has no doubt about the response, its
+// body as far as it is known.
+func (w *inspector) innocent(page []byte) bool {
+	res := fastpath.Response{Input: fastpath.Input{Request: w.c.req}, Status: w.status, Proto: w.c.r.Proto, Body: page}
+	for name, values := range w.Header() {
+		for _, v := range values {
+			res.Fields = append(res.Fields, event.Field{Name: name, Value: v})
+		}
+	}
+	return w.e.innocent(&res, &w.f)
+}
+
+// open begins a transaction and runs it through phase 3.
+func (w *inspector) open() (err error) {
+	facts := w.f
+	facts.native = false // of the request, what the reader found is enough here
+	if w.t, err = w.e.begin(w.c.r.Context(), "", &facts, w.c.req); err != nil {
+		return err
+	}
+	if err := w.t.headers(); err != nil {
+		return err
+	}
+	return w.t.guard(func() {
+		for name, values := range w.Header() {
+			for _, v := range values {
+				w.t.tx.AddResponseHeader(name, v)
+			}
+		}
+		w.t.tx.ProcessResponseHeaders(w.status, w.c.r.Proto)
+	})
 }
 
 // inspectable reports whether rules read this response's body.
@@ -183,6 +210,14 @@ func (w *inspector) body() bool {
 	page := w.buf.Bytes()
 	if enc := w.Header().Get("Content-Encoding"); enc != "" && enc != "identity" {
 		page = inflate(enc, page)
+	}
+	if w.t == nil {
+		if w.innocent(page) {
+			return true
+		}
+		if err := w.open(); err != nil {
+			return w.fail(w.e, err)
+		}
 	}
 	var failed error
 	err := w.t.guard(func() {
