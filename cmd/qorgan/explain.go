@@ -7,11 +7,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
-
-	"github.com/rs/zerolog"
 
 	"github.com/qorgan/qorgan/config"
 	"github.com/qorgan/qorgan/console/store"
@@ -21,12 +18,9 @@ import (
 )
 
 type explainCmd struct {
-	What    []string `arg:"" optional:"" passthrough:"" help:"A file with a raw request, - for standard input, a curl command line, or an incident code. Standard input by default."`
-	Config  string   `short:"c" placeholder:"FILE" type:"path" help:"Judge as a site of this configuration does."`
-	Site    string   `placeholder:"NAME" help:"Which site of it, by name or host. The one the request names, or the first, by default."`
-	Level   int      `placeholder:"1..4" help:"Paranoia level instead of the site's."`
-	Profile string   `placeholder:"NAME" help:"CMS profile instead of the site's: ${profiles}."`
-	Data    string   `placeholder:"DIR" type:"path" help:"Folder for state, for incident codes. ${data} by default here."`
+	What []string `arg:"" optional:"" passthrough:"" help:"A file with a raw request, - for standard input, a curl command line, or an incident code. Standard input by default."`
+	siteChoice
+	Data string `placeholder:"DIR" type:"path" help:"Folder for state, for incident codes. ${data} by default here."`
 }
 
 // Run judges one request and says why, in plain words. It sends nothing. What
@@ -43,20 +37,16 @@ func (x explainCmd) Run(p *process) error {
 	if err != nil {
 		return err
 	}
-	c, err := x.load()
-	if err != nil {
-		return err
+	host := ""
+	for _, f := range probe.Fields {
+		if strings.EqualFold(f.Name, "Host") {
+			host, _, _ = strings.Cut(strings.ToLower(f.Value), ":")
+		}
 	}
-	site, err := x.choose(c, probe)
-	if err != nil {
-		return err
-	}
-	c.Sites = []*config.Site{site}
-	e := &edge{log: zerolog.Nop()}
-	e.config.Store(c)
 	ctx := context.Background()
-	if err := e.buildRules(ctx, eventSink{masked: func(event.Event) {}}); err != nil {
-		return errors.Join(err, e.close())
+	e, site, err := x.judge(ctx, host)
+	if err != nil {
+		return err
 	}
 	finding, err := e.judge.Probe(ctx, site, probe, true)
 	if err == nil {
@@ -105,43 +95,6 @@ func readProbe(in io.Reader, what string) (rulesets.Probe, error) {
 func isRegular(path string) bool {
 	info, err := os.Stat(path)
 	return err == nil && info.Mode().IsRegular()
-}
-
-// load returns the configuration, or one of a site with every default.
-func (x explainCmd) load() (*config.Config, error) {
-	if x.Config != "" {
-		return config.Load(x.Config)
-	}
-	c, s := config.Default(), config.DefaultSite()
-	s.Name, s.Hosts = "default", []string{"*"}
-	c.Sites = []*config.Site{s}
-	return c, nil
-}
-
-// choose returns a copy of the site that judges, with the flags applied.
-func (x explainCmd) choose(c *config.Config, probe rulesets.Probe) (*config.Site, error) {
-	wanted := x.Site
-	for _, f := range probe.Fields {
-		if wanted == "" && strings.EqualFold(f.Name, "Host") {
-			wanted, _, _ = strings.Cut(strings.ToLower(f.Value), ":")
-		}
-	}
-	i := slices.IndexFunc(c.Sites, func(s *config.Site) bool { return s.Name == wanted || slices.Contains(s.Hosts, wanted) })
-	if i < 0 && x.Site != "" {
-		return nil, withHint(fmt.Errorf("find site %s: the configuration has none of that name or host", x.Site), "one that `qorgan check` lists")
-	}
-	site := *c.Sites[max(i, 0)]
-	if x.Level != 0 {
-		site.Level = x.Level
-	}
-	if x.Profile != "" {
-		site.Profile = x.Profile
-	}
-	if site.Level < 1 || site.Level > 4 || !slices.Contains(config.Profiles(), site.Profile) {
-		return nil, withHint(fmt.Errorf("level %d with profile %q is not known", site.Level, site.Profile),
-			"a level of 1 to 4 and one of %s", strings.Join(config.Profiles(), ", "))
-	}
-	return &site, nil
 }
 
 // incident prints the verdict that was recorded under code.

@@ -13,6 +13,7 @@ type commands struct {
 	Demo    demoCmd    `cmd:"" help:"Show the whole on this machine, in front of a small built-in shop."`
 	Check   checkCmd   `cmd:"" help:"Build everything a start would build, and say every mistake."`
 	Explain explainCmd `cmd:"" help:"Say in plain words what the rules think of one request."`
+	Replay  replayCmd  `cmd:"" help:"Say which requests of the past the rules would refuse."`
 	Events  eventsCmd  `cmd:"" help:"Print what was recorded."`
 	Link    linkCmd    `cmd:"" help:"Print a link that signs in to the console, once."`
 	Health  healthCmd  `cmd:"" help:"Ask a running edge whether it takes requests."`
@@ -28,8 +29,7 @@ func run(args []string) int {
 	k := kong.Must(&c,
 		kong.Name("qorgan"),
 		kong.Description("A web application firewall in front of small CMS sites."),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
-		kong.Writers(p.out, p.err),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.Writers(p.out, p.err),
 		kong.Vars(helpVars()),
 		kong.Bind(p))
 	ctx, err := k.Parse(args)

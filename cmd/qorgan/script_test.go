@@ -14,7 +14,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -73,7 +72,6 @@ type worldKey struct{}
 
 // world is what one script has around it.
 type world struct {
-	mu       sync.Mutex
 	running  map[string]*running
 	held     chan struct{} // a request has reached /hold
 	free     chan struct{} // closed: /hold may answer
