@@ -645,7 +645,7 @@ func (c *compiler) wordsPattern(key string, words []string) (*pattern, error) {
 	if len(words) == 0 || slices.Contains(words, "") {
 		return nil, fmt.Errorf("the word list has an empty word or none")
 	}
-	p := newWords(words)
+	p := &pattern{words: words}
 	c.patterns[key] = p
 	return p, nil
 }
@@ -668,10 +668,10 @@ func (c *compiler) plan(l *plink) {
 		p := plan{node: n}
 		if l.test.searched() && !l.negated {
 			pat := l.test.pattern
-			p.plain = c.factors(pat, dialect{latin1: pat.binary != nil})
+			p.plain = c.factors(pat, dialect{latin1: pat.latin1})
 			if peel := peelOf(n); peel != nil && len(p.plain) > 0 {
-				peel.d.latin1 = pat.binary != nil
-				if pat.words && peel.d.runes {
+				peel.d.latin1 = pat.latin1
+				if pat.words != nil && peel.d.runes {
 					peel.forbid |= hasHigh
 				}
 				p.peeled = c.factors(pat, peel.d)
@@ -692,8 +692,8 @@ func (c *compiler) factors(p *pattern, d dialect) []int32 {
 		return f
 	}
 	var out []int32
-	if p.words {
-		c.union.addWords(p.list0, &d, c.nfactors)
+	if p.words != nil {
+		c.union.addWords(p.words, &d, c.nfactors)
 		out = append(out, c.nfactors)
 		c.nfactors++
 	}

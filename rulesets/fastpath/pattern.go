@@ -6,6 +6,7 @@ import (
 	"regexp/syntax"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	ahocorasick "github.com/petar-dambovaliev/aho-corasick"
@@ -15,66 +16,85 @@ import (
 // pattern is one expression or word list that is searched for in values. It is
 // looked at in three steps, each cheaper and blunter than the next: its factors
 // in the union automaton, its own automaton, and the engine that Coraza uses.
+// The last two are made when they are first needed; most never are.
 type pattern struct {
-	expr    string
-	words   bool                // @pm
-	trees   []*syntax.Regexp    // its factors
-	list0   []string            // @pm: the words
-	factors map[dialect][]int32 // by dialect: patterns of the union automaton that must all be seen
-	own     *dfa                // nil: none, ask the engine
-	exact   bool                // own is right about any text of ASCII
-	re      *regexp.Regexp
-	binary  *binaryregexp.Regexp
-	list    *ahocorasick.AhoCorasick
+	expr    string // of an expression, without flags
+	words   []string
+	trees   []*syntax.Regexp    // factors of an expression
+	factors map[dialect][]int32 // patterns of the union automaton, by dialect
+	latin1  bool                // Coraza matches it bytewise
+	plain   bool                // its own automaton can be made
+
+	once   sync.Once
+	own    *dfa // nil: none, ask the engine
+	re     *regexp.Regexp
+	binary *binaryregexp.Regexp
+	list   *ahocorasick.AhoCorasick
 }
 
 const ownStates = 600
 
-// newRegexp compiles the argument of @rx as Coraza does.
+// newRegexp reads the argument of @rx as Coraza does.
 func newRegexp(expr string) (*pattern, error) {
-	p := &pattern{expr: expr}
-	text := "(?sm)" + expr
-	var d dialect
-	if arbitraryBytes(text) {
-		re, err := binaryregexp.Compile(expr)
-		if err != nil {
-			return nil, fmt.Errorf("compile expression: %w", err)
+	p := &pattern{expr: expr, latin1: arbitraryBytes("(?sm)" + expr)}
+	tree, err := syntax.Parse(p.text(), syntax.Perl)
+	if p.latin1 {
+		re, rerr := binaryregexp.Compile(expr)
+		if rerr != nil {
+			return nil, fmt.Errorf("compile expression: %w", rerr)
 		}
-		p.binary, text, d.latin1 = re, expr, true
-	} else {
-		re, err := regexp.Compile(text)
-		if err != nil {
-			return nil, fmt.Errorf("compile expression: %w", err)
-		}
-		p.re = re
+		p.binary = re
+	} else if err != nil {
+		return nil, fmt.Errorf("compile expression: %w", err)
 	}
-	tree, err := syntax.Parse(text, syntax.Perl)
-	if err != nil || d.latin1 && !ascii(expr) || hasRune(tree, cutRune) {
+	if err != nil || p.latin1 && !ascii(expr) || hasRune(tree, cutRune) {
 		return p, nil // the engine alone knows
 	}
-	n := newNFA()
-	if err := n.addRegexp(tree, &d, 0); err != nil {
-		return p, nil
-	}
-	p.own, p.exact = newDFA(n, ownStates), true
+	p.plain = true
 	p.trees = factors(tree)
 	return p, nil
 }
 
-// newWords compiles the argument of @pm.
-func newWords(words []string) *pattern {
-	b := ahocorasick.NewAhoCorasickBuilder(ahocorasick.Opts{
-		AsciiCaseInsensitive: true, MatchKind: ahocorasick.LeftMostLongestMatch, DFA: false,
-	})
-	list := b.Build(words)
-	return &pattern{words: true, list: &list, list0: words}
+// text is the expression with the flags that Coraza gives it.
+func (p *pattern) text() string {
+	if p.latin1 {
+		return p.expr
+	}
+	return "(?sm)" + p.expr
+}
+
+// build makes what only a verification needs.
+func (p *pattern) build() {
+	if p.words != nil {
+		b := ahocorasick.NewAhoCorasickBuilder(ahocorasick.Opts{
+			AsciiCaseInsensitive: true, MatchKind: ahocorasick.LeftMostLongestMatch, DFA: false,
+		})
+		list := b.Build(p.words)
+		p.list = &list
+		return
+	}
+	if !p.latin1 {
+		p.re = regexp.MustCompile(p.text()) // it parsed
+	}
+	if !p.plain {
+		return
+	}
+	tree, err := syntax.Parse(p.text(), syntax.Perl)
+	if err != nil {
+		return
+	}
+	n := newNFA()
+	if err := n.addRegexp(tree, &dialect{latin1: p.latin1}, 0); err == nil {
+		p.own = newDFA(n, ownStates)
+	}
 }
 
 // match reports whether the engine would match s.
 func (p *pattern) match(s string, isASCII bool, budget *int) bool {
+	p.once.Do(p.build)
 	if p.own != nil {
 		m, sure := p.own.matches(s, budget)
-		if !m || sure && p.exact && isASCII {
+		if !m || sure && isASCII {
 			return m
 		}
 	}
@@ -87,8 +107,9 @@ func (p *pattern) match(s string, isASCII bool, budget *int) bool {
 	return p.list.Iter(s).Next() != nil
 }
 
-// capture returns what the engine puts into TX:0 to TX:8, and how many.
+// capture returns what the engine puts into TX:0 to TX:8.
 func (p *pattern) capture(s string) []string {
+	p.once.Do(p.build)
 	var m []string
 	switch {
 	case p.re != nil:
@@ -97,17 +118,6 @@ func (p *pattern) capture(s string) []string {
 		m = p.binary.FindStringSubmatch(s)
 	}
 	return m[:min(len(m), 9)]
-}
-
-// groups is how many of TX:0 to TX:8 a match always sets.
-func (p *pattern) groups() int {
-	switch {
-	case p.re != nil:
-		return min(p.re.NumSubexp()+1, 9)
-	case p.binary != nil:
-		return min(p.binary.NumSubexp()+1, 9)
-	}
-	return 0
 }
 
 func ascii(s string) bool {

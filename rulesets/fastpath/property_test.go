@@ -35,6 +35,7 @@ func searches(p *Program) (out []searched) {
 
 // engineMatch is what Coraza's engine says, without any automaton of ours.
 func engineMatch(p *pattern, s string) bool {
+	p.once.Do(p.build)
 	switch {
 	case p.re != nil:
 		return p.re.MatchString(s)

@@ -158,13 +158,16 @@ func corpora(tb testing.TB) []sample {
 				tb.Fatal(err)
 			}
 			host := strings.NewReplacer("{{HOST}}", "example.kz")
-			r := request(q.Method, host.Replace(q.Path))
+			r := request(q.Method, host.Replace(q.Path), "Host", "example.kz")
 			for _, h := range q.Headers {
 				r.Fields = append(r.Fields, event.Field{Name: h[0], Value: host.Replace(h[1])})
 			}
 			body := q.Base64
 			if q.Body != "" {
 				body = []byte(host.Replace(q.Body))
+			}
+			if len(body) > 0 {
+				r.Fields = append(r.Fields, event.Field{Name: "Content-Length", Value: strconv.Itoa(len(body))})
 			}
 			out = append(out, sample{q.ID, r, body})
 		}
