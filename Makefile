@@ -7,10 +7,10 @@ RACE := $(shell [ "$$($(GO) env CGO_ENABLED)" = 1 ] && command -v "$$($(GO) env 
 ALL := ./...
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint crs bench e2e differential cover fuzz docs
+.PHONY: help run build test lint crs bench bench-peers e2e e2e-parts differential cover fuzz docs
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: build ## A sample site, the edge in front of it and the console, on this machine
 	bin/qorgan demo $(ARGS)
@@ -31,6 +31,16 @@ crs: ## The Core Rule Set's own regression tests through the real edge
 
 bench: ## Benchmarks of the request path
 	$(GO) test -run '^$$' -bench . -benchmem $(ALL)
+
+PARTS := wordpress wordpress-l10n wordpress-theme-twentytwentyone wordpress-theme-twentytwentythree \
+	nginx php-fpm php-cli php-mysql php-gd php-xml php-mbstring php-curl php-zip php-intl \
+	mariadb-server-core mariadb-client-core chromium
+e2e-parts: ## Debian packages that e2e and differential need, as root
+	@missing=""; for p in $(PARTS); do dpkg-query -W -f '$${db:Status-Abbrev}' $$p 2>/dev/null | grep -q '^ii' || missing="$$missing $$p"; done; \
+	[ -z "$$missing" ] && exit 0; \
+	guard=""; [ -e /usr/sbin/policy-rc.d ] || { guard=/usr/sbin/policy-rc.d; printf '#!/bin/sh\nexit 101\n' > $$guard; chmod 755 $$guard; }; \
+	export DEBIAN_FRONTEND=noninteractive; apt-get -qq update && apt-get -qq -y --no-install-recommends -o DPkg::Lock::Timeout=600 install $$missing apache2- >/dev/null; \
+	code=$$?; [ -z "$$guard" ] || rm -f $$guard; exit $$code
 
 e2e: ## A real WordPress and a real browser, from Debian packages
 	cd e2e && $(GO) test -count 1 -timeout 30m ./...

@@ -28,9 +28,6 @@ type Session struct {
 // and over cannot push out everyone else's.
 const perUser = 64
 
-// entrySize is what one session costs in memory, both indexes included.
-const entrySize = 256
-
 // book is a bounded table of sessions, the least recently used leaving first.
 // It is safe for concurrent use.
 type book struct {

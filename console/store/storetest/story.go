@@ -13,17 +13,16 @@ import (
 
 // plot is a kind of attack as the rule set reports it.
 type plot struct {
-	weight    int
-	kind      event.Kind
-	reason    string
-	method    string
-	target    string // %s is where the payload goes
-	payload   string
-	key       string
-	variable  string
-	agent     string
-	rules     []event.Match
-	threshold int
+	weight   int
+	kind     event.Kind
+	reason   string
+	method   string
+	target   string // %s is where the payload goes
+	payload  string
+	key      string
+	variable string
+	agent    string
+	rules    []event.Match
 }
 
 var plots = []plot{
