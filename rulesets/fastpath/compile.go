@@ -62,7 +62,6 @@ type compiler struct {
 	nfactors   int32
 	removals   []ranRemoval
 	setters    []*unit // silent rules that write TX and depend on the request
-	blind      bool    // nothing can be known: always ask
 }
 
 type ranRemoval struct{ m removal }

@@ -2,7 +2,6 @@ package fastpath
 
 import (
 	"encoding/binary"
-	"math/bits"
 	"regexp/syntax"
 	"slices"
 	"sync"
@@ -16,13 +15,6 @@ func newBitset(n int) bitset    { return make(bitset, (n+63)/64) }
 func (b bitset) set(i int)      { b[i>>6] |= 1 << (i & 63) }
 func (b bitset) has(i int) bool { return b[i>>6]&(1<<(i&63)) != 0 }
 func (b bitset) clear()         { clear(b) }
-func (b bitset) each(f func(int)) {
-	for w, x := range b {
-		for ; x != 0; x &= x - 1 {
-			f(w<<6 | bits.TrailingZeros64(x))
-		}
-	}
-}
 
 // What stood before the current position, for the assertions.
 const (
