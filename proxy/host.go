@@ -1,25 +1,35 @@
 package proxy
 
 import (
+	"net/netip"
 	"strings"
 )
 
 // routingHost brings the authority of a request to the form sites are keyed
-// by: lower case, without port, brackets and trailing dot. What is forwarded
-// stays as it came.
+// by: lower case, without port, brackets and trailing dot, an IPv6 address in
+// its one canonical spelling (RFC 5952). What is forwarded stays as it came.
 func routingHost(authority string) string {
 	h := authority
 	if strings.HasPrefix(h, "[") {
 		if end := strings.IndexByte(h, ']'); end > 0 {
-			return strings.ToLower(h[1:end])
+			h = h[1:end]
 		}
-		return strings.ToLower(h)
+		return oneSpelling(h)
 	}
 	if i := strings.IndexByte(h, ':'); i >= 0 {
 		h = h[:i]
 	}
 	h = strings.TrimSuffix(h, ".")
 	return strings.ToLower(h) // allocates only when there is an upper-case letter
+}
+
+// oneSpelling is the canonical spelling of an IP address, and anything else in
+// lower case.
+func oneSpelling(h string) string {
+	if a, err := netip.ParseAddr(h); err == nil {
+		return a.String()
+	}
+	return strings.ToLower(h)
 }
 
 // hosts finds a site by host name: an exact name first, then the longest
@@ -63,7 +73,10 @@ func (h *hosts) add(pattern string, s *site) *site {
 			h.suffix[name] = s
 		}
 	default:
-		name = routingHost(pattern)
+		// A configured IPv6 address has no port, and may stand without brackets.
+		if name = routingHost(pattern); strings.Count(pattern, ":") > 1 && pattern[0] != '[' {
+			name = oneSpelling(pattern)
+		}
 		if had = h.exact[name]; had == nil {
 			h.exact[name] = s
 		}
