@@ -33,6 +33,11 @@ func (s *Server) forward(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, *c.refusal(r.Method, http.StatusBadRequest, "target-form"))
 		return
 	}
+	if out.Body != nil && r.ProtoMajor == 1 {
+		// Or the server reads on before it writes, and an answer that comes
+		// while the visitor still sends waits for him.
+		_ = http.NewResponseController(c.w.inner).EnableFullDuplex()
+	}
 	early := &informer{w: w}
 	out = out.WithContext(httptrace.WithClientTrace(out.Context(), &httptrace.ClientTrace{Got1xxResponse: early.got}))
 
