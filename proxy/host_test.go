@@ -22,7 +22,7 @@ func TestSiteIsFoundByHost(t *testing.T) {
 	exact, wild, deep := named(t, "exact"), named(t, "wild"), named(t, "deep")
 	c := oneSite(exact)
 	c.Sites = []*config.Site{
-		newSite("exact", []string{"shop.kz", "2001:db8::1"}, exact),
+		newSite("exact", []string{"shop.kz", "[2001:db8::1]"}, exact),
 		newSite("wild", []string{"*.shop.kz"}, wild),
 		newSite("deep", []string{"*.b.shop.kz"}, deep),
 	}
