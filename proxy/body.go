@@ -12,6 +12,7 @@ import (
 const (
 	bodyGrace     = 10 * time.Second // before the minimum rate counts
 	deadlineSlack = time.Second      // a deadline is renewed when it moved by more
+	unreadTime    = 2 * time.Second  // for what is left of a body nobody wants
 )
 
 // Why a body stopped being read.
@@ -57,6 +58,9 @@ func (b *body) begin(c *call, r *http.Request) {
 func (b *body) Read(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.closed.Load() {
+		return 0, errBodyClosed
+	}
 	b.touched.Store(true)
 	read := b.read.Load()
 	start := time.Now()
@@ -77,13 +81,13 @@ func (b *body) Read(p []byte) (int, error) {
 	if err == nil {
 		return n, nil
 	}
-	// The connection is watched for the visitor's going away from here on,
-	// which an old deadline would be taken for.
-	b.deadline = time.Time{}
-	_ = b.rc.SetReadDeadline(time.Time{})
 	var timeout interface{ Timeout() bool }
 	switch {
 	case err == io.EOF:
+		// The connection is watched for the visitor's going away from here on,
+		// which an old deadline would be taken for.
+		b.deadline = time.Time{}
+		_ = b.rc.SetReadDeadline(time.Time{})
 		b.eof = true
 		b.copyTrailer()
 		return n, io.EOF
@@ -146,6 +150,11 @@ func (b *body) end() {
 	if !b.mu.TryLock() {
 		_ = b.rc.SetReadDeadline(time.Unix(1, 0))
 		b.mu.Lock()
+	}
+	if !b.eof {
+		// The server reads on for a while to use the connection again; a
+		// visitor who drips must not hold it so.
+		_ = b.rc.SetReadDeadline(time.Now().Add(unreadTime))
 	}
 	b.mu.Unlock()
 	b.call.x.Bytes = max(b.call.x.Bytes, b.read.Load())
