@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/qorgan/qorgan/exchange"
+	"github.com/qorgan/qorgan/proxy/wire"
 )
 
 // maxRanges is how many byte ranges one request may ask for; more is a way to
@@ -48,7 +49,7 @@ func (c *call) admit(t *table, r *http.Request) *exchange.Refusal {
 	}
 	if c.server.opts.StrictHeaders {
 		for name := range r.Header {
-			if !plainName(name) {
+			if !wire.Plain(name) {
 				return c.refusal(r.Method, http.StatusBadRequest, "header-name")
 			}
 		}

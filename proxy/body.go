@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/qorgan/qorgan/proxy/wire"
 )
 
 const (
@@ -17,10 +19,24 @@ const (
 
 // Why a body stopped being read.
 var (
-	errBodyTooLarge = errors.New("request body is larger than the site allows")
-	errBodyTooSlow  = errors.New("request body arrives too slowly")
-	errBodyClosed   = errors.New("request body was read after its request had ended")
+	errBodyTooLarge error = &bodyError{http.StatusRequestEntityTooLarge, "body-length", "request body is larger than the site allows"}
+	errBodyTooSlow  error = &bodyError{http.StatusRequestTimeout, "body-slow", "request body arrives too slowly"}
+	errBodyClosed         = errors.New("request body was read after its request had ended")
 )
+
+// bodyError says what the visitor is to be answered, to rooms that read the
+// body and cannot import this package.
+type bodyError struct {
+	status     int
+	name, text string
+}
+
+// Error implements error.
+func (e *bodyError) Error() string { return e.text }
+
+// Protocol returns the status to answer, a stable name and no detail, as
+// [wire.Refusal.Protocol] does.
+func (e *bodyError) Protocol() (status int, name, detail string) { return e.status, e.name, "" }
 
 // body reads a request's body, counts it, and bounds its size and slowness. A
 // slow upload may take hours as long as it keeps the minimum rate; what the
@@ -94,7 +110,20 @@ func (b *body) Read(p []byte) (int, error) {
 	case errors.As(err, &timeout) && timeout.Timeout():
 		return n, b.fail(errBodyTooSlow)
 	}
+	// net/http hides what is wrong with a chunk.
+	if refused := b.refused(); refused != nil {
+		err = refused
+	}
 	return n, b.fail(err)
+}
+
+// refused returns why the body has no single reading, nil when it has one as
+// far as it was read.
+func (b *body) refused() *wire.Refusal {
+	if b.src == nil || b.call.conn.wire == nil {
+		return nil
+	}
+	return b.call.conn.wire.BodyErr()
 }
 
 func (b *body) fail(err error) error {

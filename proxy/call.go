@@ -10,6 +10,7 @@ import (
 
 	"github.com/qorgan/qorgan/event"
 	"github.com/qorgan/qorgan/exchange"
+	"github.com/qorgan/qorgan/proxy/wire"
 )
 
 // call is one request under way, as the proxy sees it. It, the exchange, the
@@ -20,6 +21,7 @@ type call struct {
 	server *Server
 	site   *site // nil when no site answers to the host
 	conn   *conn
+	head   wire.Head
 	w      writer
 	body   body
 
@@ -64,6 +66,10 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		c.conn = &conn{}
 	}
 	c.w.inner = w
+	refused := c.readHead(r)
+	if refused != nil {
+		r = legible(r, &refused.Head)
+	}
 	r = c.begin(t, r)
 	if c.conn.slow {
 		c.conn.slow = false
@@ -71,6 +77,10 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	s.metrics.begin()
 	defer c.end(r)
+	if refused != nil {
+		s.refuse(&c.w, r, *c.malformed(refused))
+		return
+	}
 	if refusal := c.admit(t, r); refusal != nil {
 		s.refuse(&c.w, r, *refusal)
 		return
@@ -78,20 +88,48 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	s.chain.ServeHTTP(&c.w, r)
 }
 
+// readHead takes the request's head as it came, or says why it was refused. r
+// is then not the visitor's request.
+func (c *call) readHead(r *http.Request) *wire.Refusal {
+	if c.conn.wire == nil {
+		c.head = wire.Head{Target: r.RequestURI, Proto: r.Proto, Host: r.Host, Fields: fieldsOf(r), Odd: true, Upgrade: true}
+		return nil
+	}
+	var refused *wire.Refusal
+	if c.head, refused = c.conn.wire.Next(); refused != nil {
+		c.head = refused.Head
+	}
+	return refused
+}
+
+// legible returns the request that a refused head shows, for the page that
+// answers it and for the logs. It goes no further.
+func legible(r *http.Request, h *wire.Head) *http.Request {
+	seen := *r
+	if h.Method != "" {
+		seen.Method = clip(h.Method, maxLoggedMethod)
+	}
+	seen.Header = make(http.Header, len(h.Fields))
+	for _, f := range h.Fields {
+		seen.Header.Add(f.Name, f.Value)
+	}
+	return &seen
+}
+
 // begin fills the exchange from what is known without judging anything.
 func (c *call) begin(t *table, r *http.Request) *http.Request {
 	if r.TLS == nil {
 		r.TLS = c.conn.tls
 	}
-	c.host = r.Host
-	c.site = t.hosts.find(routingHost(r.Host))
+	c.host = c.head.Host
+	c.site = t.hosts.find(routingHost(c.host))
 	c.x = exchange.Exchange{
 		Start:  time.Now(),
 		Peer:   c.conn.peer,
 		Local:  c.conn.local,
-		Target: r.RequestURI,
-		Proto:  r.Proto,
-		Fields: fieldsOf(r),
+		Target: c.head.Target,
+		Proto:  c.head.Proto,
+		Fields: c.head.Fields,
 		TLS:    r.TLS != nil,
 		Refuse: c.server.refuse,
 	}
@@ -104,6 +142,7 @@ func (c *call) begin(t *table, r *http.Request) *http.Request {
 	c.seenScheme(r, len(trusted) > 0 && within(c.x.Peer.Addr(), trusted))
 	c.x.HTTPS = c.scheme == "https"
 	r = r.WithContext(exchange.With(&c.callContext, &c.x))
+	r.Host = c.host
 	if r.Body != nil && r.Body != http.NoBody {
 		c.body.begin(c, r)
 		r.Body = &c.body
@@ -141,7 +180,7 @@ func (c *call) siteName() string {
 }
 
 // fieldsOf returns the header lines as decoded, names sorted, the lines of one
-// name in order. It serves HTTP/2, and HTTP/1 where the raw lines are not kept.
+// name in order, for HTTP/2.
 func fieldsOf(r *http.Request) []event.Field {
 	n := 1
 	for _, lines := range r.Header {

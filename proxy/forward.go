@@ -14,6 +14,7 @@ import (
 
 	"github.com/qorgan/qorgan/exchange"
 	"github.com/qorgan/qorgan/proxy/upstream"
+	"github.com/qorgan/qorgan/proxy/wire"
 )
 
 // writePatience is how long one write towards a visitor may take.
@@ -27,7 +28,10 @@ const headPatience = 10 * time.Millisecond
 // streams the answer back.
 func (s *Server) forward(w http.ResponseWriter, r *http.Request) {
 	c := callFrom(r.Context())
-	upgrade := upgradeTo(r.Header)
+	upgrade := ""
+	if c.head.Upgrade {
+		upgrade = upgradeTo(r.Header)
+	}
 	out, ok := c.outbound(r, upgrade)
 	if !ok {
 		s.refuse(w, r, *c.refusal(r.Method, http.StatusBadRequest, "target-form"))
@@ -51,6 +55,10 @@ func (s *Server) forward(w http.ResponseWriter, r *http.Request) {
 	}
 	defer peer.Done()
 	defer resp.Body.Close()
+	if refused := c.body.refused(); refused != nil {
+		s.refuse(w, r, *c.malformed(refused)) // whatever an upstream says that did not wait for the end
+		return
+	}
 	if resp.StatusCode == http.StatusSwitchingProtocols {
 		c.tunnel(w, r, resp, upgrade)
 		return
@@ -99,7 +107,11 @@ func (c *call) blame(error) bool {
 // unanswered tells visitor and operator that there is no response, each as
 // much as is his.
 func (c *call) unanswered(w http.ResponseWriter, r *http.Request, err error) {
+	var refused *wire.Refusal
 	switch problem := c.body.problem(); {
+	case errors.As(problem, &refused):
+		c.server.refuse(w, r, *c.malformed(refused))
+		return
 	case errors.Is(problem, errBodyTooLarge):
 		c.server.refuse(w, r, *c.refusal(r.Method, http.StatusRequestEntityTooLarge, "body-length"))
 		return
@@ -153,6 +165,10 @@ func (c *call) answer(w http.ResponseWriter, resp *http.Response) {
 			c.aborted = true
 			panic(http.ErrAbortHandler)
 		}
+	}
+	if c.body.refused() != nil {
+		c.aborted = true // what was answered was answered to half a request
+		panic(http.ErrAbortHandler)
 	}
 	if len(resp.Trailer) > 0 {
 		c.writeTrailers(w, resp.Trailer, announced)

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"github.com/qorgan/qorgan/proxy/wire"
 )
 
 // The rules of this file: the upstream may believe every header that speaks
@@ -43,24 +45,11 @@ func headerSet(names ...string) map[string]struct{} {
 	return m
 }
 
-// plainName reports whether a header name has only [A-Za-z0-9-]. CGI and PHP
-// fold every other character a name may have onto "_", where "-" goes too, so
-// that X_Real.IP would arrive as X-Real-IP.
-func plainName(name string) bool {
-	for i := 0; i < len(name); i++ {
-		c := name[i]
-		if c|0x20 >= 'a' && c|0x20 <= 'z' || c >= '0' && c <= '9' || c == '-' {
-			continue
-		}
-		return false
-	}
-	return name != ""
-}
-
 // passes reports whether a client's header of this canonical name goes on to
-// the upstream.
+// the upstream. CGI and PHP fold every character but [A-Za-z0-9-] that a name
+// may have onto "_", where "-" goes too: X_Real.IP would arrive as X-Real-IP.
 func passes(name string, connection []string) bool {
-	if !plainName(name) {
+	if !wire.Plain(name) {
 		return false
 	}
 	if _, no := hopByHop[name]; no {

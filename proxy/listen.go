@@ -16,6 +16,7 @@ import (
 	"github.com/pires/go-proxyproto"
 
 	"github.com/qorgan/qorgan/config"
+	"github.com/qorgan/qorgan/proxy/wire"
 )
 
 const (
@@ -207,21 +208,15 @@ func (s *Server) tlsConfig() *tls.Config {
 
 // plain wraps a connection that will speak HTTP/1.
 func (s *Server) plain(c net.Conn) net.Conn {
-	if tc, ok := c.(*tls.Conn); ok {
-		return &secured{Conn: tc}
-	}
-	return c
+	return wire.NewConn(c, s.table.Load().wire)
 }
-
-// secured hides a *tls.Conn from net/http, which would otherwise insist on
-// reading it itself.
-type secured struct{ net.Conn }
 
 // conn is what is known about a connection.
 type conn struct {
 	peer, local netip.AddrPort
 	tls         *tls.ConnectionState
-	slow        bool // a write deadline is set on it (HTTP/1 only)
+	wire        *wire.Conn // nil for HTTP/2
+	slow        bool       // a write deadline is set on it (HTTP/1 only)
 }
 
 type connKey struct{}
@@ -229,12 +224,11 @@ type connKey struct{}
 // withConn is the http.Server's ConnContext.
 func withConn(ctx context.Context, c net.Conn) context.Context {
 	k := &conn{peer: addrPort(c.RemoteAddr()), local: addrPort(c.LocalAddr())}
-	switch t := c.(type) {
-	case *tls.Conn:
+	if w, ok := c.(*wire.Conn); ok {
+		k.wire, c = w, w.NetConn()
+	}
+	if t, ok := c.(*tls.Conn); ok {
 		state := t.ConnectionState()
-		k.tls = &state
-	case *secured:
-		state := t.Conn.(*tls.Conn).ConnectionState()
 		k.tls = &state
 	}
 	return context.WithValue(ctx, connKey{}, k)

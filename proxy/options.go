@@ -26,8 +26,8 @@ type Options struct {
 	// requests carry no exchange. It is where an ACME challenge is answered.
 	Front []func(http.Handler) http.Handler
 
-	// Record takes the events of requests that the proxy itself refused. It
-	// must not block.
+	// Record takes the events of requests that the proxy itself refused. Secrets
+	// in them are for it to mask. It must not block.
 	Record func(event.Event)
 
 	// TLS is the source of certificates for the HTTPS listeners: GetCertificate

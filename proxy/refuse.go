@@ -7,13 +7,21 @@ import (
 	"github.com/qorgan/qorgan/event"
 	"github.com/qorgan/qorgan/exchange"
 	"github.com/qorgan/qorgan/proxy/page"
+	"github.com/qorgan/qorgan/proxy/wire"
 )
+
+// maxLoggedMethod clips a method in events and access lines, in bytes.
+const maxLoggedMethod = 32
 
 // refusal is what the proxy itself refuses for a site: it makes the event,
 // hands it to the recorder, and returns the answer with the event's code.
 func (c *call) refusal(method string, status int, reason string) *exchange.Refusal {
+	return c.recorded(c.newEvent(method, status, reason))
+}
+
+func (c *call) newEvent(method string, status int, reason string) *event.Event {
 	id, code := event.NewID()
-	e := event.Event{
+	e := &event.Event{
 		ID:     id,
 		Code:   code,
 		Time:   c.x.Start.UTC(),
@@ -24,7 +32,7 @@ func (c *call) refusal(method string, status int, reason string) *exchange.Refus
 		Reason: reason,
 		Client: event.Client{Addr: c.x.Client, Peer: c.x.Peer.Addr()},
 		Request: event.Request{
-			Method: clip(method, 32),
+			Method: clip(method, maxLoggedMethod),
 			Host:   clip(c.host, 255),
 			Target: clip(withoutQuery(c.x.Target), maxLoggedTarget),
 			Proto:  c.x.Proto,
@@ -34,9 +42,22 @@ func (c *call) refusal(method string, status int, reason string) *exchange.Refus
 	if c.site != nil {
 		e.Mode, e.Level, e.Profile = string(c.site.conf.Mode), c.site.conf.Level, c.x.Profile
 	}
-	c.x.Event = &e
-	c.server.record(e)
-	return &exchange.Refusal{Status: status, Code: code, Close: true}
+	return e
+}
+
+func (c *call) recorded(e *event.Event) *exchange.Refusal {
+	c.x.Event = e
+	c.server.record(*e)
+	return &exchange.Refusal{Status: e.Status, Code: e.Code, Close: true}
+}
+
+// malformed is refusal for what has no single reading. The event carries the
+// head as far as it was legible.
+func (c *call) malformed(why *wire.Refusal) *exchange.Refusal {
+	e := c.newEvent(why.Head.Method, why.Status, why.Name)
+	e.Request.Target = clip(c.x.Target, maxLoggedTarget)
+	e.Request.Headers = c.x.Fields
+	return c.recorded(e)
 }
 
 // writeRefusal is the exchange's Refuse.

@@ -17,6 +17,7 @@ import (
 	"github.com/qorgan/qorgan/exchange"
 	"github.com/qorgan/qorgan/proxy/page"
 	"github.com/qorgan/qorgan/proxy/upstream"
+	"github.com/qorgan/qorgan/proxy/wire"
 )
 
 const (
@@ -39,6 +40,8 @@ type Server struct {
 	chain   http.Handler
 	refuse  func(http.ResponseWriter, *http.Request, exchange.Refusal) // made once, not per request
 	record  func(event.Event)
+
+	headBytes int // what net/http was told when it was made; no head may be larger
 
 	table     atomic.Pointer[table]
 	changing  sync.Mutex // one Listen, Reload or stop at a time
@@ -70,6 +73,7 @@ func New(o Options) (*Server, error) {
 	s.ended, s.cancel = context.WithCancel(context.Background())
 	s.refuse = s.writeRefusal
 
+	s.headBytes, _ = headLimits(o.Config)
 	t, err := s.build(o.Config, nil)
 	if err != nil {
 		return nil, fmt.Errorf("build site table: %w", err)
@@ -100,8 +104,10 @@ func (s *Server) newHTTP(c *config.Config, h http.Handler) *http.Server {
 		IdleTimeout:       idleTime,
 		MaxHeaderBytes:    head,
 		ConnContext:       withConn,
-		ErrorLog:          serverLog(s.log),
-		Protocols:         protocols,
+		// What is asked of the server as a whole is judged like all else.
+		DisableGeneralOptionsHandler: true,
+		ErrorLog:                     serverLog(s.log),
+		Protocols:                    protocols,
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams:          h2Streams,
 			MaxReceiveBufferPerStream:     h2StreamWindow,
@@ -121,6 +127,17 @@ func headLimits(c *config.Config) (bytes int, wait time.Duration) {
 		bytes, wait = max(bytes, l.HeaderBytes), max(wait, l.HeaderTime)
 	}
 	return bytes, wait
+}
+
+// wireLimits returns what an HTTP/1 head may be before its site is known. A
+// reload changes all but the size, which net/http was told once.
+func wireLimits(c *config.Config, headBytes int) wire.Limits {
+	l := wire.Limits{Head: headBytes, Line: headBytes / 2}
+	for _, site := range c.Sites {
+		limits := withDefaults(site.Limits)
+		l.Fields, l.Time = max(l.Fields, limits.Headers), max(l.Time, limits.HeaderTime)
+	}
+	return l
 }
 
 // Listen binds the configured addresses, all or none. It is called by Run when

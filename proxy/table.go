@@ -9,6 +9,7 @@ import (
 
 	"github.com/qorgan/qorgan/config"
 	"github.com/qorgan/qorgan/proxy/upstream"
+	"github.com/qorgan/qorgan/proxy/wire"
 )
 
 // Defaults for what a configuration built by hand leaves at zero.
@@ -37,6 +38,7 @@ type table struct {
 	hosts     hosts
 	sites     []*site
 	upstreams *upstream.Set
+	wire      wire.Limits // of connections accepted while it is current
 
 	refs   atomic.Int64 // requests under way, and one while it is current
 	retire func(*table)
@@ -50,6 +52,7 @@ func (s *Server) build(c *config.Config, previous *table) (*table, error) {
 		conf:   c,
 		hosts:  hosts{exact: make(map[string]*site), suffix: make(map[string]*site)},
 		retire: s.retire,
+		wire:   wireLimits(c, s.headBytes),
 	}
 	t.refs.Store(1)
 	var kept *upstream.Set

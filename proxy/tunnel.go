@@ -43,6 +43,12 @@ func (c *call) tunnel(w http.ResponseWriter, r *http.Request, resp *http.Respons
 	}
 	c.w.status = resp.StatusCode
 	defer front.Close()
+	if c.conn.wire != nil {
+		if err := c.conn.wire.Tunnel(); err != nil {
+			s.log.Error().Err(err).Str("site", c.siteName()).Msg("switch protocols")
+			return
+		}
+	}
 	leave, ok := s.tunnels.enter(front, back)
 	if !ok {
 		return

@@ -204,7 +204,19 @@ func (c *call) record(ev *event.Event) {
 func (c *call) unreadable(err error) {
 	ev := newEvent(c.x, c.req, c.host)
 	ev.Kind = event.KindProtocol
+	// An error of the proxy's reader says what it means for the visitor.
+	var known interface {
+		Protocol() (status int, name, detail string)
+	}
 	switch {
+	case errors.As(err, &known):
+		status, name, _ := known.Protocol()
+		if status == http.StatusRequestTimeout {
+			c.answer(exchange.Refusal{Status: status, Close: true})
+			return
+		}
+		ev.Reason = name
+		c.refuse(ev, status, true)
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF), c.r.Context().Err() != nil, isTimeout(err):
 		c.answer(exchange.Refusal{Status: http.StatusBadRequest, Close: true})
 	default:
