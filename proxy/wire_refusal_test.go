@@ -33,6 +33,9 @@ func TestHeadsWithTwoReadingsAreRefused(t *testing.T) {
 		{"bare LF", "GET / HTTP/1.1\nHost: h\n\n", "400", "bare-lf"},
 		{"no host", "GET / HTTP/1.1\r\n\r\n", "400", "host-missing"},
 		{"prior knowledge", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "505", "http-version"},
+		{"a judged header taken away", "GET / HTTP/1.1\r\nHost: h\r\nX-A: 1\r\nConnection: X-A\r\n\r\n", "400", "connection-option"},
+		{"our header taken away", "GET / HTTP/1.1\r\nHost: h\r\nConnection: X-Forwarded-For\r\n\r\n", "400", "connection-option"},
+		{"two hosts", "GET http://b/ HTTP/1.1\r\nHost: a\r\n\r\n", "400", "target-host"},
 		{"connect", "CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n", "405", "method-connect"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
