@@ -51,7 +51,7 @@ type body struct {
 	mu       sync.Mutex  // the transport may read on after the handler returned
 	closed   atomic.Bool // set before the lock is asked for
 	touched  atomic.Bool // somebody began to read
-	eof      bool
+	eof      atomic.Bool
 	waited   time.Duration // inside Read
 	deadline time.Time     // as set on the connection
 	arrived  http.Header   // trailers of the visitor's request
@@ -104,7 +104,7 @@ func (b *body) Read(p []byte) (int, error) {
 		// which an old deadline would be taken for.
 		b.deadline = time.Time{}
 		_ = b.rc.SetReadDeadline(time.Time{})
-		b.eof = true
+		b.eof.Store(true)
 		b.copyTrailer()
 		return n, io.EOF
 	case errors.As(err, &timeout) && timeout.Timeout():
@@ -153,7 +153,7 @@ func (b *body) announce(r *http.Request) http.Header {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.eof {
+	if b.eof.Load() {
 		b.copyTrailer()
 	}
 	return b.trailer
@@ -180,7 +180,7 @@ func (b *body) end() {
 		_ = b.rc.SetReadDeadline(time.Unix(1, 0))
 		b.mu.Lock()
 	}
-	if !b.eof {
+	if !b.eof.Load() {
 		// The server reads on for a while to use the connection again; a
 		// visitor who drips must not hold it so.
 		_ = b.rc.SetReadDeadline(time.Now().Add(unreadTime))

@@ -41,6 +41,7 @@ func (s *Server) forward(w http.ResponseWriter, r *http.Request) {
 		// Or the server reads on before it writes, and an answer that comes
 		// while the visitor still sends waits for him.
 		_ = http.NewResponseController(c.w.inner).EnableFullDuplex()
+		c.w.sending = &c.body
 	}
 	early := &informer{w: w}
 	out = out.WithContext(httptrace.WithClientTrace(out.Context(), &httptrace.ClientTrace{Got1xxResponse: early.got}))

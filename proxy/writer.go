@@ -10,6 +10,8 @@ type writer struct {
 	inner  http.ResponseWriter
 	status int
 	bytes  int64
+
+	sending *body // the visitor may still send it; nil where the server sees to it
 }
 
 // Header implements http.ResponseWriter.
@@ -19,6 +21,10 @@ func (w *writer) Header() http.Header { return w.inner.Header() }
 func (w *writer) WriteHeader(status int) {
 	if w.status == 0 && (status >= 200 || status == http.StatusSwitchingProtocols) {
 		w.status = status
+	}
+	if w.sending != nil && status >= 200 && !w.sending.eof.Load() {
+		// What is left of the body must never be read as the next request.
+		w.inner.Header()["Connection"] = []string{"close"}
 	}
 	w.inner.WriteHeader(status)
 }
