@@ -23,6 +23,9 @@ func (c *call) account(r *http.Request) {
 		return
 	}
 	target := c.x.Target
+	if mask := c.server.opts.Redact; mask != nil && strings.IndexByte(target, '?') >= 0 {
+		target = mask.Target(target)
+	}
 	if len(target) > maxLoggedTarget {
 		target = target[:maxLoggedTarget]
 	}

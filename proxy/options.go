@@ -30,6 +30,10 @@ type Options struct {
 	// in them are for it to mask. It must not block.
 	Record func(event.Event)
 
+	// Redact masks secrets in the targets of the access log, which carries them
+	// as they came when it is nil.
+	Redact *event.Redactor
+
 	// TLS is the source of certificates for the HTTPS listeners: GetCertificate
 	// or GetConfigForClient must be set, or Certificates be filled. The proxy
 	// sets NextProtos on its own copy, keeping protocols it does not know.

@@ -24,6 +24,7 @@ const (
 	idleTime       = 75 * time.Second
 	probeEvery     = 10 * time.Second
 	h2Streams      = 100
+	h2Frame        = 16 << 10
 	h2StreamWindow = 64 << 10
 	h2ConnWindow   = 1 << 20
 	h2Ping         = 30 * time.Second
@@ -110,6 +111,7 @@ func (s *Server) newHTTP(c *config.Config, h http.Handler) *http.Server {
 		Protocols:                    protocols,
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams:          h2Streams,
+			MaxReadFrameSize:              h2Frame,
 			MaxReceiveBufferPerStream:     h2StreamWindow,
 			MaxReceiveBufferPerConnection: h2ConnWindow,
 			SendPingTimeout:               h2Ping,

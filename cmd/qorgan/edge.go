@@ -73,7 +73,7 @@ func buildEdge(ctx context.Context, c *config.Config, at state, log zerolog.Logg
 	}
 	var err error
 	e.server, err = proxy.New(proxy.Options{
-		Config: c, Logger: component(log, "proxy"), Registry: registry, Record: sink.record, TLS: certificates,
+		Config: c, Logger: component(log, "proxy"), Registry: registry, Record: sink.record, Redact: sink.mask, TLS: certificates,
 		Middleware: []func(http.Handler) http.Handler{e.guard.Handler, e.judge.Handler},
 	})
 	if err != nil {

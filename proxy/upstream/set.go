@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -15,6 +16,7 @@ import (
 
 // Defaults for timeouts a configuration leaves at zero.
 const (
+	receiveBuffer = 256 << 10 // of the kernel, an upstream connection
 	defaultDial   = 5 * time.Second
 	defaultHeader = 60 * time.Second
 )
@@ -125,7 +127,13 @@ func (s *Set) transport(timeouts config.Timeouts) *http.Transport {
 func newTransport(timeouts config.Timeouts) *http.Transport {
 	dialer := &net.Dialer{Timeout: timeouts.Dial, KeepAlive: 30 * time.Second}
 	return &http.Transport{
-		DialContext:            dialer.DialContext,
+		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			c, err := dialer.DialContext(ctx, network, addr)
+			if tcp, ok := c.(*net.TCPConn); ok {
+				_ = tcp.SetReadBuffer(receiveBuffer) // bounds what waits for a slow visitor
+			}
+			return c, err
+		},
 		TLSHandshakeTimeout:    timeouts.Dial,
 		ResponseHeaderTimeout:  timeouts.Header,
 		ExpectContinueTimeout:  time.Second,
