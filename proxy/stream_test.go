@@ -176,3 +176,24 @@ func TestEarlyResponse(t *testing.T) {
 	}
 	expect(t, r, "soon")
 }
+
+// What is left of a body after an early answer is never read as a request,
+// however late it comes and whatever it looks like.
+func TestRestOfABodyIsNoRequest(t *testing.T) {
+	up := rawUpstream(t, func(c net.Conn, r *bufio.Reader) {
+		if _, err := readHead(r); err == nil {
+			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+			_, _ = io.Copy(io.Discard, r)
+		}
+	})
+	e := newEdge(t, Options{Config: oneSite(up)})
+	c, r := e.dial()
+	io.WriteString(c, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n")
+	if head, err := readHead(r); err != nil || !strings.Contains(head, "Connection: close\r\n") {
+		t.Errorf("the connection is kept after %q, %v", head, err)
+	}
+	io.WriteString(c, "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n")
+	if rest, _ := io.ReadAll(r); len(rest) > 0 {
+		t.Errorf("the rest of the body was answered %q", rest)
+	}
+}
