@@ -29,6 +29,24 @@ func TestChunkedUploadWithTrailersBothWays(t *testing.T) {
 	}
 }
 
+// A trailer that would speak for the edge is refused, announced or not.
+func TestTrailerMayNotForgeTheClient(t *testing.T) {
+	up := upstreamServer(t, func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		if got := r.Trailer.Get("X-Real-IP"); got != "" {
+			t.Errorf("upstream saw the trailer X-Real-IP: %s", got)
+		}
+	})
+	e := newEdge(t, Options{Config: oneSite(up)})
+	for _, announce := range []string{"", "Trailer: X-Real-IP\r\n", "Trailer: X-Check, X-Real-IP\r\n"} {
+		answer := e.raw("POST / HTTP/1.1\r\nHost: a\r\n" + announce + "Transfer-Encoding: chunked\r\n\r\n" +
+			"3\r\none\r\n0\r\nX-Real-IP: 6.6.6.6\r\n\r\n")
+		if !strings.HasPrefix(answer, "HTTP/1.1 400") {
+			t.Errorf("announced by %q: %.80q, want 400", announce, answer)
+		}
+	}
+}
+
 // An upload is passed on while it arrives: the upstream answers each piece
 // before the visitor sends the next.
 func TestBodiesFlowInBothDirectionsAtOnce(t *testing.T) {
