@@ -15,7 +15,11 @@ func TestHostileTextCannotGrowMemory(t *testing.T) {
 	p, _ := Compile(o.raws, testOptions)
 	r := rand.New(rand.NewPCG(1, 2))
 	values := material(t)
-	for range 60 {
+	rounds := 60
+	if testing.Short() {
+		rounds = 6
+	}
+	for range rounds {
 		var b strings.Builder
 		for b.Len() < 20000 {
 			if r.IntN(2) == 0 {

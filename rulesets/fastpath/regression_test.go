@@ -205,12 +205,29 @@ func levels() []int {
 	return []int{1, 2, 3, 4}
 }
 
+// every says which share of the samples a run judges: one in so many. All of
+// them take Coraza minutes a level; QORGAN_FULL asks for that.
+func every(level int) int {
+	switch {
+	case os.Getenv("QORGAN_FULL") != "":
+		return 1
+	case testing.Short():
+		return 60
+	case level == 1:
+		return 4
+	}
+	return 16
+}
+
 func TestRegressionRequestsMatchNothingUnforeseen(t *testing.T) {
 	samples := regression(t)
 	for _, level := range levels() {
 		o := oracleAt(t, level)
 		var sum tally
-		for _, s := range samples {
+		for i, s := range samples {
+			if i%every(level) != 0 {
+				continue
+			}
 			sum.add(o.check(t, s.name, s.r, s.body))
 		}
 		t.Logf("level %d: %d requests, %d logged by Coraza, %d clean, %d asked in vain", level, sum.n, sum.logged, sum.clean, sum.asked)
