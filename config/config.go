@@ -69,6 +69,15 @@ type TLS struct {
 	Mode string `yaml:"mode"`
 	// Email is the account contact for the public authority. Empty by default.
 	Email string `yaml:"email"`
+	// Directory is the public authority's ACME directory. Let's Encrypt's by
+	// default.
+	Directory *url.URL `yaml:"directory"`
+	// Roots is a file of certificates that the authority's own TLS is checked
+	// with, for one of your own. The system's by default.
+	Roots string `yaml:"roots"`
+	// Redirect sends visitors of the plain listener to the TLS one. false by
+	// default.
+	Redirect bool `yaml:"redirect"`
 }
 
 // Trusted says whose word on the client's address is taken.

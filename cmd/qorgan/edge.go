@@ -3,10 +3,14 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"sync/atomic"
 
@@ -33,6 +37,7 @@ type edge struct {
 	guard  *guard.Guard
 	judge  *rulesets.Judge
 	server *proxy.Server
+	acme   *certs.ACME // nil without a public authority
 }
 
 // eventSink is where rooms hand their events. Its functions must not block.
@@ -65,16 +70,25 @@ func buildEdge(ctx context.Context, c *config.Config, at state, log zerolog.Logg
 	e.config.Store(c)
 	e.names.use(c.Sites)
 
-	certificates, tlsErr := buildTLS(c, at.certs, e.names.serves)
+	certificates, tlsErr := e.buildTLS(c, at.certs)
 	guardErr := e.buildGuard(at, sink.record)
 	rulesErr := e.buildRules(ctx, sink)
 	if err := errors.Join(tlsErr, guardErr, rulesErr); err != nil {
 		return nil, errors.Join(err, e.close())
 	}
 	var err error
+	rooms := []func(http.Handler) http.Handler{e.guard.Handler, e.judge.Handler}
+	if c.TLS.Redirect && certificates != nil {
+		rooms = append([]func(http.Handler) http.Handler{toTLS(portOf(c.HTTPS))}, rooms...)
+	}
+	var front []func(http.Handler) http.Handler
+	if e.acme != nil {
+		front = append(front, e.acme.Challenges)
+	}
 	e.server, err = proxy.New(proxy.Options{
+		Front:  front,
 		Config: c, Logger: component(log, "proxy"), Registry: registry, Record: sink.record, Redact: sink.mask, TLS: certificates,
-		Middleware: []func(http.Handler) http.Handler{e.guard.Handler, e.judge.Handler},
+		Middleware: rooms,
 	})
 	if err != nil {
 		return nil, errors.Join(err, e.close())
@@ -87,18 +101,55 @@ func component(log zerolog.Logger, name string) zerolog.Logger {
 }
 
 // buildTLS returns the source of certificates for sites, nil without TLS.
-func buildTLS(c *config.Config, folder string, serves func(string) bool) (*tls.Config, error) {
+func (e *edge) buildTLS(c *config.Config, folder string) (*tls.Config, error) {
 	switch c.TLS.Mode {
 	case "off":
 		return nil, nil
 	case "acme":
-		return nil, c.Mistake("tls.mode", "this build obtains no certificates of a public authority", "internal or off")
+		o := certs.ACMEOptions{
+			Dir: filepath.Join(folder, "acme"), Email: c.TLS.Email, Serves: e.names.serves,
+			HTTPPort: portOf(c.HTTP), TLSPort: portOf(c.HTTPS), Logger: component(e.log, "certs"),
+		}
+		if c.TLS.Directory != nil {
+			o.Directory = c.TLS.Directory.String()
+		}
+		if c.TLS.Roots != "" {
+			pem, err := os.ReadFile(c.TLS.Roots)
+			if err != nil {
+				return nil, c.Mistake("tls.roots", err.Error(), "a file this user may read")
+			}
+			o.Roots = x509.NewCertPool()
+			if !o.Roots.AppendCertsFromPEM(pem) {
+				return nil, c.Mistake("tls.roots", "the file holds no certificate", "certificates in PEM")
+			}
+		}
+		var err error
+		if e.acme, err = certs.NewACME(o); err != nil {
+			return nil, fmt.Errorf("build certificates: %w", err)
+		}
+		return e.acme.ServerConfig(), nil
 	}
-	local, err := certs.NewLocal(folder, serves)
+	local, err := certs.NewLocal(folder, e.names.serves)
 	if err != nil {
 		return nil, fmt.Errorf("build certificates: %w", err)
 	}
 	return certs.ServerConfig(local.Certificate), nil
+}
+
+// portOf returns the port of the first listener; 0 when there is none.
+func portOf(listen []string) int {
+	if len(listen) == 0 {
+		return 0
+	}
+	_, port, err := net.SplitHostPort(listen[0])
+	if err != nil {
+		return 0
+	}
+	n, err := strconv.Atoi(port)
+	if err != nil {
+		return 0
+	}
+	return n
 }
 
 func (e *edge) buildGuard(at state, record func(event.Event)) (err error) {
@@ -200,6 +251,9 @@ func (e *edge) close() error {
 	}
 	if e.guard != nil {
 		errs = append(errs, e.guard.Close())
+	}
+	if e.acme != nil {
+		errs = append(errs, e.acme.Close())
 	}
 	return errors.Join(errs...)
 }
