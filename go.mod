@@ -3,32 +3,32 @@ module github.com/qorgan/qorgan
 go 1.26.0
 
 require (
-	github.com/alecthomas/kong v1.17.0
-	github.com/andybalholm/brotli v1.2.8
-	github.com/caddyserver/certmagic v0.25.6
-	github.com/corazawaf/coraza-coreruleset/v4 v4.25.0
-	github.com/corazawaf/coraza/v3 v3.8.1
-	github.com/corazawaf/libinjection-go v0.3.3
-	github.com/fsnotify/fsnotify v1.10.1
-	github.com/goccy/go-yaml v1.19.2
-	github.com/google/uuid v1.6.0
-	github.com/klauspost/compress v1.20.3
-	github.com/mholt/acmez/v3 v3.1.7
-	github.com/petar-dambovaliev/aho-corasick v0.0.0-20250424160509-463d218d4745
-	github.com/pires/go-proxyproto v0.15.0
-	github.com/prometheus/client_golang v1.25.0
-	github.com/rogpeppe/go-internal v1.16.0
-	github.com/rs/zerolog v1.35.1
-	go.uber.org/zap v1.28.0
-	golang.org/x/crypto v0.58.0
-	golang.org/x/net v0.62.0
-	golang.org/x/sync v0.24.0
-	golang.org/x/sys v0.49.0
-	golang.org/x/term v0.47.0
-	golang.org/x/text v0.43.0
-	golang.org/x/time v0.16.0
-	modernc.org/sqlite v1.62.0
-	rsc.io/binaryregexp v0.2.0
+	github.com/alecthomas/kong v1.17.0 // the command line
+	github.com/andybalholm/brotli v1.2.8 // pages of a CMS are read through their compression; no encoder is linked
+	github.com/caddyserver/certmagic v0.25.6 // certificates of public authorities; only certs may import it
+	github.com/corazawaf/coraza-coreruleset/v4 v4.25.0 // the Core Rule Set and its regression tests
+	github.com/corazawaf/coraza/v3 v3.8.1 // the judge; 3.8.1 at least, for ten advisories fixed in it
+	github.com/corazawaf/libinjection-go v0.3.3 // the judge's own detector of SQL and scripts, asked by the fast path
+	github.com/fsnotify/fsnotify v1.10.1 // a configuration that changes is taken
+	github.com/goccy/go-yaml v1.19.2 // YAML with line and column; only config may import it
+	github.com/google/uuid v1.6.0 // event ids (UUIDv7)
+	github.com/klauspost/compress v1.20.3 // pages of a CMS are read through their compression
+	github.com/mholt/acmez/v3 v3.1.7 // the name of the TLS-ALPN protocol, beside certmagic
+	github.com/petar-dambovaliev/aho-corasick v0.0.0-20250424160509-463d218d4745 // the judge's own word search, so that the fast path finds the same
+	github.com/pires/go-proxyproto v0.15.0 // the PROXY protocol
+	github.com/prometheus/client_golang v1.25.0 // metrics
+	github.com/rogpeppe/go-internal v1.16.0 // test: the command line as scripts
+	github.com/rs/zerolog v1.35.1 // the log
+	go.uber.org/zap v1.28.0 // certmagic logs through it; adapted to our log
+	golang.org/x/crypto v0.58.0 // argon2id for passwords
+	golang.org/x/net v0.62.0 // international host names; HTML entities; test: HTTP/2 frames
+	golang.org/x/sync v0.24.0 // one compilation for many askers
+	golang.org/x/sys v0.49.0 // file locks
+	golang.org/x/term v0.47.0 // whether a person reads the log
+	golang.org/x/text v0.43.0 // languages a visitor prefers; compatibility forms of characters
+	golang.org/x/time v0.16.0 // rates
+	modernc.org/sqlite v1.62.0 // the embedded store, without a C compiler
+	rsc.io/binaryregexp v0.2.0 // what the judge matches bytes with that are no UTF-8
 )
 
 require (

@@ -26,6 +26,7 @@ func browse(t *testing.T) context.Context {
 		chromedp.Flag("disable-quic", true),
 		chromedp.Flag("ignore-certificate-errors", true), // the local authority is not installed
 		chromedp.Flag("lang", "ru-RU"),
+		chromedp.Flag("accept-lang", "ru-RU,ru"),
 		chromedp.WindowSize(1280, 900),
 	)
 	ctx, cancel := chromedp.NewExecAllocator(context.Background(), options...)
@@ -98,7 +99,7 @@ func TestBrowser(t *testing.T) {
 	}
 
 	do(t, ctx, "read the blog", chromedp.Navigate(base+"/"), see("Steppe Notes"),
-		chromedp.Navigate(base+"/?s="+"кофе+'select'+C%2B%2B"), see("кофе"))
+		chromedp.Navigate(base+"/?s="+"кофе+select+C%2B%2B"), see("кофе"))
 	do(t, ctx, "comment", chromedp.Navigate(base+"/?p=1"),
 		chromedp.SendKeys("#comment", "It's lovely — рахмет! 1 < 2 & \"so on\"", chromedp.ByQuery),
 		chromedp.SendKeys("#author", "Айгерім", chromedp.ByQuery),
