@@ -36,8 +36,11 @@ lint: ## gofmt and staticcheck, the version pinned in tools/go.mod
 crs: ## The Core Rule Set's own regression tests through the real edge
 	$(GO) test -count 1 -run 'CoreRuleSet' ./rulesets
 
-bench: ## Benchmarks of the request path
-	$(GO) test -run '^$$' -bench . -benchmem $(ALL)
+COUNT ?= 5
+bench: ## The judge against plain Coraza in one process, medians of COUNT (5) runs
+	@out=$$(mktemp) && trap 'rm -f $$out' EXIT && \
+	{ $(GO) test -run '^$$' -bench '^Benchmark(Table|TenThousandSites)$$' -benchtime 300ms -count $(COUNT) -timeout 30m ./rulesets > $$out || { cat $$out; exit 1; }; } && \
+	awk -f tools/bench.awk $$out
 
 PARTS := wordpress wordpress-l10n wordpress-theme-twentytwentyone wordpress-theme-twentytwentythree \
 	nginx php-fpm php-cli php-mysql php-gd php-xml php-mbstring php-curl php-zip php-intl \
