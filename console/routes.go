@@ -38,6 +38,7 @@ func (s *Server) table() []route {
 		{"GET /incidents/{id}", s.incident, !public},
 
 		{"GET /sites", s.sites, !public},
+		{"POST /sites/reload", s.reload, !public},
 		{"GET /trail", s.trail, !public},
 
 		{"GET /account", s.account, !public},

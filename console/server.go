@@ -39,6 +39,12 @@ type Options struct {
 	// Queue returns the figures of the queue that feeds the store. Optional.
 	Queue func() report.Stats
 
+	// Reload rereads the configuration of the edge in this process and puts it
+	// into force, or returns every mistake in it and leaves the old one.
+	// Optional: without it, or with a configuration of flags alone, there is
+	// nothing to reread.
+	Reload func(context.Context) error
+
 	Location *time.Location // in which times are shown; time.Local by default
 	Keep     time.Duration  // how long events are kept; 90 days by default
 	MaxBytes int64          // most the store may take; 4 GiB by default

@@ -20,6 +20,10 @@ type sitesPage struct {
 	Sites []siteCard
 	Total int64
 	Rest  int64 // not shown
+
+	Rereads  bool     // there is a configuration to reread
+	Done     bool     // it was, just now
+	Mistakes []string // why it was not
 }
 
 // siteCard is a site as far as this console knows it.
@@ -45,6 +49,24 @@ type dayBar struct {
 }
 
 func (s *Server) sites(w http.ResponseWriter, r *http.Request, v *visit) error {
+	return s.renderSites(w, r, v, http.StatusOK, &sitesPage{Done: r.FormValue("done") == "reload"})
+}
+
+// reload rereads the edge's configuration. A bad one leaves the old in force
+// and is shown mistake by mistake.
+func (s *Server) reload(w http.ResponseWriter, r *http.Request, v *visit) error {
+	if s.options.Reload == nil {
+		return s.nothingHere(w, r, v)
+	}
+	if err := s.options.Reload(r.Context()); err != nil {
+		return s.renderSites(w, r, v, http.StatusUnprocessableEntity, &sitesPage{Mistakes: strings.Split(err.Error(), "\n")})
+	}
+	s.act(r, v.session.Person.Name, actReload, "")
+	http.Redirect(w, r, "/sites?done=reload", http.StatusSeeOther)
+	return nil
+}
+
+func (s *Server) renderSites(w http.ResponseWriter, r *http.Request, v *visit, status int, page *sitesPage) error {
 	from := midnight(v.now).AddDate(0, 0, -6)
 	tallies, err := s.db.Sites(r.Context(), from, v.now)
 	if err != nil {
@@ -66,7 +88,7 @@ func (s *Server) sites(w http.ResponseWriter, r *http.Request, v *visit) error {
 		}
 		cards[t.Name].Blocked, cards[t.Name].Detected = t.Blocked, t.Detected
 	}
-	page := &sitesPage{Total: int64(len(cards))}
+	page.Total, page.Rereads = int64(len(cards)), s.options.Reload != nil
 	for name, c := range cards {
 		c.Days = dayBars(days[name], from)
 		c.Link = listURL(filters{Site: name})
@@ -80,7 +102,7 @@ func (s *Server) sites(w http.ResponseWriter, r *http.Request, v *visit) error {
 		page.Rest = int64(len(page.Sites) - sitesLimit)
 		page.Sites = page.Sites[:sitesLimit]
 	}
-	s.render(w, r, v, http.StatusOK, "sites", page)
+	s.render(w, r, v, status, "sites", page)
 	return nil
 }
 

@@ -18,6 +18,7 @@ const (
 	actEndSession   = "session-ended"
 	actExport       = "export"
 	actMadeLink     = "link-made"
+	actReload       = "reloaded"
 	trailLength     = 100
 	trailObjectSize = 200
 )

@@ -39,7 +39,7 @@ func (k consoleCmd) Run(p *process) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, records.close()) }()
-	pages, err := buildConsole(c, records, log, nil)
+	pages, err := buildConsole(c, records, log, nil, nil)
 	if err != nil {
 		return err
 	}
@@ -61,15 +61,16 @@ func (k consoleCmd) Run(p *process) (err error) {
 	return life.run(soft, hard)
 }
 
-// buildConsole builds the console over the store of records. sites may be nil.
-func buildConsole(c *config.Config, r *records, log zerolog.Logger, sites func() []*config.Site) (*console.Server, error) {
+// buildConsole builds the console over the store of records. sites and reread
+// may be nil.
+func buildConsole(c *config.Config, r *records, log zerolog.Logger, sites func() []*config.Site, reread func(context.Context) error) (*console.Server, error) {
 	certificates, err := consoleTLS(c, c.CertificateFolder())
 	if err != nil {
 		return nil, err
 	}
 	o := console.Options{
 		Store: r.db, Listen: c.Console.Listen, TLS: certificates, Logger: log,
-		Sites: sites, Queue: r.queue.Stats, Keep: c.Console.Keep, MaxBytes: c.Console.Space,
+		Sites: sites, Reload: reread, Queue: r.queue.Stats, Keep: c.Console.Keep, MaxBytes: c.Console.Space,
 	}
 	if c.Console.URL != nil {
 		o.BaseURL = c.Console.URL.String()

@@ -28,6 +28,28 @@ type watcher struct {
 	load  func() (*config.Config, error)
 	apply func(context.Context, *config.Config) error
 	log   zerolog.Logger
+	asked chan chan error // made by newWatcher
+}
+
+func newWatcher(file string, load func() (*config.Config, error), apply func(context.Context, *config.Config) error, log zerolog.Logger) *watcher {
+	return &watcher{file: file, load: load, apply: apply, log: log, asked: make(chan chan error)}
+}
+
+// ask has the configuration reread and returns what was wrong with it. It
+// waits for run, which rereads one at a time.
+func (w *watcher) ask(ctx context.Context) error {
+	answer := make(chan error, 1)
+	select {
+	case w.asked <- answer:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case err := <-answer:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // run watches until ctx is done.
@@ -54,6 +76,8 @@ func (w *watcher) run(ctx context.Context) error {
 			return nil
 		case <-hup:
 			w.reload(ctx, "signal")
+		case answer := <-w.asked:
+			answer <- w.reload(ctx, "console")
 		case change := <-folders.Events:
 			if change.Name == w.sites() && change.Has(fsnotify.Create) {
 				w.watchSites(folders)
@@ -96,11 +120,12 @@ func (w *watcher) concerns(change fsnotify.Event) bool {
 }
 
 // reload reads the configuration and puts it into force, or says why the old
-// one goes on serving.
-func (w *watcher) reload(ctx context.Context, cause string) {
+// one goes on serving: in the log, for whoever changed the file, and to whoever
+// asked.
+func (w *watcher) reload(ctx context.Context, cause string) error {
 	if w.file == "" {
 		w.log.Info().Msg("nothing to reload: the configuration came from the command line")
-		return
+		return nil
 	}
 	began := time.Now()
 	c, err := w.load()
@@ -109,11 +134,12 @@ func (w *watcher) reload(ctx context.Context, cause string) {
 	}
 	if err == nil {
 		w.log.Info().Str("cause", cause).Int("sites", len(c.Sites)).Dur("took", time.Since(began)).Msg("configuration reloaded")
-		return
+		return nil
 	}
 	var said []string
 	for _, cause := range causes(err) {
 		said = append(said, cause.Error())
 	}
 	w.log.Error().Str("cause", cause).Strs("mistakes", said).Msg("configuration not reloaded; the old one goes on serving")
+	return err
 }

@@ -45,6 +45,7 @@ func (s *service) run() (err error) {
 	}
 	defer func() { err = errors.Join(err, e.close()) }()
 
+	files := newWatcher(s.file, s.load, e.reload, log)
 	life := &lifecycle{log: log, patience: func() time.Duration { return c.Drain + cutTime }}
 	if s.behind != nil {
 		life.add("sample site", s.behind.run, s.behind.cut)
@@ -54,7 +55,11 @@ func (s *service) run() (err error) {
 	if c.Console.Listen == "" {
 		life.add("retention", func(ctx context.Context) error { return records.keep(ctx, c.Console.Keep, c.Console.Space) }, nil)
 	} else {
-		pages, err := buildConsole(c, records, log, func() []*config.Site { return e.config.Load().Sites })
+		var reread func(context.Context) error
+		if s.file != "" {
+			reread = files.ask
+		}
+		pages, err := buildConsole(c, records, log, func() []*config.Site { return e.config.Load().Sites }, reread)
 		if err == nil {
 			link, err = openConsole(soft, pages, s.link)
 		}
@@ -79,7 +84,7 @@ func (s *service) run() (err error) {
 	plain, encrypted := e.server.Addrs()
 	opened.HTTP, opened.HTTPS = texts(plain), texts(encrypted)
 	life.add("edge", e.server.Run, e.server.Close)
-	life.add("reload", (&watcher{file: s.file, load: s.load, apply: e.reload, log: log}).run, nil)
+	life.add("reload", files.run, nil)
 
 	if err := s.ready(opened, link); err != nil {
 		return err

@@ -1,0 +1,43 @@
+package console
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+func TestReread(t *testing.T) {
+	s := newSite(t).signedIn()
+	if a := s.get("/sites"); strings.Contains(a.body, "/sites/reload") {
+		t.Error("a console without an edge offers to reread its configuration")
+	}
+	if a := s.post("/sites/reload", nil); a.StatusCode != http.StatusMethodNotAllowed {
+		t.Errorf("without an edge: %s", a.Status)
+	}
+	var mistake error
+	asked := 0
+	s.options.Reload = func(context.Context) error { asked++; return mistake }
+	if a := s.get("/sites"); !strings.Contains(a.body, `action="/sites/reload"`) {
+		t.Error("no button")
+	}
+	a := s.post("/sites/reload", nil)
+	if a.StatusCode != http.StatusSeeOther || asked != 1 {
+		t.Fatalf("reread: %s, asked %d times", a.Status, asked)
+	}
+	if a := s.get(a.Header.Get("Location")); !strings.Contains(a.body, "is in force") {
+		t.Errorf("nothing says that it was reread: %s", a.body)
+	}
+	if a := s.get("/trail"); !strings.Contains(a.body, "reread the configuration") {
+		t.Error("the trail does not know of it")
+	}
+	mistake = errors.New("qorgan.yaml:3:1: sites[0].<b>mode</b>: wrong\nqorgan.yaml:9:1: second")
+	a = s.post("/sites/reload", nil)
+	if a.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(a.body, "&lt;b&gt;mode") || !strings.Contains(a.body, "second") {
+		t.Errorf("a bad configuration: %s\n%s", a.Status, a.body)
+	}
+	if a := s.post("/sites/reload", nil, "Origin", "https://evil.example", "Sec-Fetch-Site", "cross-site"); a.StatusCode != http.StatusForbidden || asked != 2 {
+		t.Errorf("another site had it reread: %s, asked %d times", a.Status, asked)
+	}
+}
