@@ -7,7 +7,7 @@ RACE := $(shell [ "$$($(GO) env CGO_ENABLED)" = 1 ] && command -v "$$($(GO) env 
 ALL := ./...
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint crs bench bench-peers e2e e2e-parts differential cover fuzz docs
+.PHONY: help run build test lint crs bench e2e e2e-parts differential cover fuzz docs
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
