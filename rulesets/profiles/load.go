@@ -19,8 +19,8 @@ var data embed.FS
 const common = "common"
 
 // Load returns the built-in profiles by the name that a site's configuration
-// uses. "generic" and "auto" are what is common to all; "auto" is what holds
-// until the system behind a site was recognised.
+// uses. "generic", and "auto" until the system behind a site was recognised, are
+// what visitors of any of them may do.
 func Load() (map[string]rulesets.Profile, error) { return load(data) }
 
 // file is one profile as it is written.
@@ -60,7 +60,8 @@ func load(files fs.FS) (map[string]rulesets.Profile, error) {
 	if err != nil {
 		return nil, err
 	}
-	profiles := map[string]rulesets.Profile{"auto": shared.Profile, "generic": shared.Profile}
+	profiles := map[string]rulesets.Profile{}
+	unknown := shared.Profile // a site whose system is not known, or not yet
 	names, err := fs.Glob(files, "data/*.yaml")
 	if err != nil {
 		return nil, err
@@ -74,12 +75,26 @@ func load(files fs.FS) (map[string]rulesets.Profile, error) {
 		if err != nil {
 			return nil, err
 		}
+		unknown.Exclusions = append(unknown.Exclusions[:len(unknown.Exclusions):len(unknown.Exclusions)], forAnyone(own.Exclusions)...)
 		profiles[name] = rulesets.Profile{
 			Rules:      append(shared.Rules[:len(shared.Rules):len(shared.Rules)], own.Rules...),
 			Exclusions: append(shared.Exclusions[:len(shared.Exclusions):len(shared.Exclusions)], own.Exclusions...),
 		}
 	}
+	profiles["auto"], profiles["generic"] = unknown, unknown
 	return profiles, nil
+}
+
+// forAnyone returns the exclusions that ask for no witness: what a visitor of
+// one system may type does no harm on a path that another does not have.
+func forAnyone(list []config.Exclusion) []config.Exclusion {
+	var all []config.Exclusion
+	for _, x := range list {
+		if x.Who == "" || x.Who == config.Anyone {
+			all = append(all, x)
+		}
+	}
+	return all
 }
 
 // loaded is one file, and the groups that it and the common file define.
