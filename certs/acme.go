@@ -61,7 +61,7 @@ func NewACME(o ACMEOptions) (*ACME, error) {
 		Logger:           log,
 	})
 	a.config = certmagic.New(a.cache, certmagic.Config{
-		Storage: &certmagic.FileStorage{Path: o.Dir},
+		Storage: &storage{FileStorage: &certmagic.FileStorage{Path: o.Dir}, log: o.Logger},
 		Logger:  log,
 		OCSP:    certmagic.OCSPConfig{DisableStapling: true}, // the authority answers no OCSP any more
 		OnDemand: &certmagic.OnDemandConfig{DecisionFunc: func(_ context.Context, name string) error {
@@ -102,7 +102,9 @@ func (a *ACME) ServerConfig() *tls.Config {
 	return c
 }
 
-// Close stops renewals and waits for what is under way.
+// Close stops the upkeep of certificates in the background. The library neither
+// ends nor waits for an order or a renewal that a handshake began: such a one
+// may still write to the folder until the process ends.
 func (a *ACME) Close() error {
 	a.cache.Stop()
 	return nil
