@@ -7,7 +7,7 @@ RACE := $(shell [ "$$($(GO) env CGO_ENABLED)" = 1 ] && command -v "$$($(GO) env 
 ALL := ./...
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint crs bench e2e e2e-parts differential cover fuzz docs
+.PHONY: help run build test lint crs bench e2e e2e-parts test-acme differential cover fuzz docs
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ e2e-parts: ## Debian packages that e2e and differential need, as root
 
 e2e: ## A real WordPress and a real browser, from Debian packages
 	cd e2e && $(GO) test -count 1 -timeout 30m ./...
+
+test-acme: ## Certificates against a real ACME server (pebble) on loopback
+	cd certs/pebbletest && $(GO) test -count 1 -timeout 10m ./...
 
 N ?= 100000
 SEED ?= 0

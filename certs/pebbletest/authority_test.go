@@ -1,0 +1,147 @@
+package pebbletest
+
+import (
+	"crypto/x509"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/letsencrypt/challtestsrv"
+	"github.com/letsencrypt/pebble/v2/ca"
+	"github.com/letsencrypt/pebble/v2/db"
+	"github.com/letsencrypt/pebble/v2/va"
+	"github.com/letsencrypt/pebble/v2/wfe"
+)
+
+// authority is a pebble of one test's own.
+type authority struct {
+	server   *httptest.Server
+	roots    *x509.CertPool // of the certificates it issues
+	orders   atomic.Int64   // new orders asked for
+	issued   atomic.Int64   // orders that reached their certificate's request
+	accounts atomic.Int64
+	nonces   atomic.Int64 // answers that refused a nonce
+	advice   atomic.Int64 // questions for the time of renewal (RFC 9773)
+	refused  atomic.Int64 // requests while down
+	down     atomic.Bool  // every request is answered 503
+}
+
+// plan is what an authority of a test is like.
+type plan struct {
+	httpPort, tlsPort int    // where it looks for challenges; see closedPort
+	life              uint64 // of its certificates, in seconds
+	badNonces         int    // of 100 requests
+	silent            bool   // gives no advice on the time of renewal
+}
+
+// found starts an authority that ends with the test.
+func found(t *testing.T, p plan) *authority {
+	t.Helper()
+	t.Setenv("PEBBLE_VA_NOSLEEP", "1")
+	t.Setenv("PEBBLE_WFE_NONCEREJECT", fmt.Sprint(p.badNonces))
+	t.Setenv("PEBBLE_AUTHZREUSE", "0")
+	quiet := log.New(io.Discard, "", 0)
+	store := db.NewMemoryStore()
+	issuer := ca.New(quiet, store, "", "ecdsa", 0, 1, map[string]ca.Profile{"default": {Description: "of a test", ValidityPeriod: p.life}})
+	front := wfe.New(quiet, store, va.New(quiet, p.httpPort, p.tlsPort, false, nameServer(t), store), issuer,
+		[]string{"pebble.test"}, false, false, 0, 0)
+	a := &authority{roots: x509.NewCertPool()}
+	a.roots.AddCert(issuer.GetRootCert(0).Cert)
+	a.server = httptest.NewTLSServer(a.watched(front.Handler(), p.silent))
+	t.Cleanup(a.server.Close)
+	return a
+}
+
+// watched counts what the tests ask about and is down when it should be.
+func (a *authority) watched(next http.Handler, silent bool) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if a.down.Load() {
+			a.refused.Add(1)
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		switch {
+		case r.URL.Path == wfe.DirectoryPath && silent:
+			withoutAdvice(w, r, next)
+			return
+		case strings.Contains(r.URL.Path, "/renewalInfo/"):
+			a.advice.Add(1)
+		case strings.HasPrefix(r.URL.Path, "/finalize-order/"):
+			a.issued.Add(1)
+		case r.URL.Path == "/order-plz":
+			a.orders.Add(1)
+		case r.URL.Path == "/sign-me-up":
+			a.accounts.Add(1)
+		}
+		next.ServeHTTP(&nonceWatcher{ResponseWriter: w, seen: &a.nonces}, r)
+	})
+}
+
+// withoutAdvice answers with the directory of an authority that knows no RFC 9773.
+func withoutAdvice(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	whole := httptest.NewRecorder()
+	next.ServeHTTP(whole, r)
+	var directory map[string]any
+	if err := json.Unmarshal(whole.Body.Bytes(), &directory); err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	delete(directory, "renewalInfo")
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(directory)
+}
+
+// nonceWatcher counts answers that refuse a nonce.
+type nonceWatcher struct {
+	http.ResponseWriter
+	seen *atomic.Int64
+}
+
+func (w *nonceWatcher) Write(b []byte) (int, error) {
+	if strings.Contains(string(b), "urn:ietf:params:acme:error:badNonce") {
+		w.seen.Add(1)
+	}
+	return w.ResponseWriter.Write(b)
+}
+
+func (a *authority) directory() string { return a.server.URL + wfe.DirectoryPath }
+
+// front are the roots that the authority's own TLS is checked with.
+func (a *authority) front() *x509.CertPool {
+	pool := x509.NewCertPool()
+	pool.AddCert(a.server.Certificate())
+	return pool
+}
+
+// nameServer says every name is 127.0.0.1 and returns where it can be asked.
+func nameServer(t *testing.T) string {
+	t.Helper()
+	address := fmt.Sprintf("127.0.0.1:%d", closedPort(t))
+	names, err := challtestsrv.New(challtestsrv.Config{DNSAddrs: []string{address}, Log: log.New(io.Discard, "", 0)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	names.SetDefaultDNSIPv4("127.0.0.1")
+	names.SetDefaultDNSIPv6("")
+	go names.Run()
+	t.Cleanup(names.Shutdown)
+	return address
+}
+
+// closedPort returns a port of this machine on which nothing listens.
+func closedPort(t *testing.T) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
