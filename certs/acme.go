@@ -25,8 +25,8 @@ type ACMEOptions struct {
 	Email     string         // the account's contact; may be empty
 	Directory string         // the authority's directory; Let's Encrypt's when empty
 	Roots     *x509.CertPool // whom the authority's own TLS is checked with; the system's when nil
-	HTTPPort  int            // port on which Challenges answers; 80 by default
-	TLSPort   int            // port of the TLS listener; 443 by default
+	HTTPPort  int            // port on which Challenges answers; 0 for none
+	TLSPort   int            // port of the TLS listener; 0 for none
 
 	// Serves reports whether a name is served here. A name that is not gets no
 	// order and no look at another's certificate. It must be quick and safe for
@@ -74,6 +74,8 @@ func NewACME(o ACMEOptions) (*ACME, error) {
 	template := certmagic.ACMEIssuer{
 		CA: o.Directory, TestCA: o.Directory, Email: o.Email, Agreed: true, TrustedRoots: o.Roots,
 		AltHTTPPort: o.HTTPPort, AltTLSALPNPort: o.TLSPort, Logger: log,
+		// Without a listener of ours the library would open the standard port itself.
+		DisableHTTPChallenge: o.HTTPPort == 0, DisableTLSALPNChallenge: o.TLSPort == 0,
 	}
 	if o.Directory == "" {
 		template.CA, template.TestCA = certmagic.LetsEncryptProductionCA, certmagic.LetsEncryptStagingCA
