@@ -19,6 +19,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/qorgan/qorgan/internal/replace"
 )
 
 const (
@@ -118,10 +120,10 @@ func (l *Local) found(dir string) error {
 		return fmt.Errorf("encode root key: %w", err)
 	}
 	// The key goes first: a certificate without its key would look like damage.
-	if err := writeFile(keyFile(dir), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}), 0o600); err != nil {
+	if err := replace.Bytes(keyFile(dir), 0o600, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})); err != nil {
 		return err
 	}
-	if err := writeFile(RootFile(dir), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o644); err != nil {
+	if err := replace.Bytes(RootFile(dir), 0o644, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})); err != nil {
 		return err
 	}
 	l.key = key
@@ -229,22 +231,4 @@ func newSerial() (*big.Int, error) {
 		return nil, fmt.Errorf("make serial number: %w", err)
 	}
 	return n, nil
-}
-
-// writeFile replaces path in one step, so that a crash leaves the old file or
-// the new one.
-func writeFile(path string, data []byte, mode fs.FileMode) error {
-	tmp, err := os.CreateTemp(filepath.Dir(path), ".new-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(tmp.Name())
-	if _, err := tmp.Write(data); err != nil {
-		tmp.Close()
-		return err
-	}
-	if err := errors.Join(tmp.Chmod(mode), tmp.Sync(), tmp.Close()); err != nil {
-		return err
-	}
-	return os.Rename(tmp.Name(), path)
 }

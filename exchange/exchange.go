@@ -94,6 +94,18 @@ type Refusal struct {
 	Retry  time.Duration
 }
 
+// Network is what counts as one client: his address, or the /64 around an IPv6
+// address, of which he has as many as he likes (RFC 6177).
+func Network(a netip.Addr) netip.Prefix {
+	a = a.Unmap()
+	bits := a.BitLen()
+	if a.Is6() {
+		bits = 64
+	}
+	p, _ := a.Prefix(bits)
+	return p
+}
+
 type key struct{}
 
 // With returns a context that carries x.

@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/qorgan/qorgan/internal/replace"
 )
 
 // The files below the data folder that belong to this package.
@@ -31,7 +33,7 @@ func redactKey(data string) ([]byte, error) {
 	if _, err := rand.Read(key); err != nil {
 		return nil, fmt.Errorf("make mask key: %w", err)
 	}
-	return key, writeFile(path, key, 0o600)
+	return key, replace.Bytes(path, 0o600, key)
 }
 
 // addresses are the addresses really opened, for scripts that asked for a free
@@ -49,22 +51,5 @@ func (a addresses) write(data string) error {
 	if err != nil {
 		return fmt.Errorf("encode addresses: %w", err)
 	}
-	return writeFile(addressesFile(data), append(b, '\n'), 0o644)
-}
-
-// writeFile replaces path in one step.
-func writeFile(path string, b []byte, mode fs.FileMode) error {
-	tmp, err := os.CreateTemp(filepath.Dir(path), ".new-*")
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	defer os.Remove(tmp.Name())
-	_, err = tmp.Write(b)
-	if err = errors.Join(err, tmp.Chmod(mode), tmp.Close()); err == nil {
-		err = os.Rename(tmp.Name(), path)
-	}
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	return nil
+	return replace.Bytes(addressesFile(data), 0o644, append(b, '\n'))
 }

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/qorgan/qorgan/exchange"
 	"github.com/qorgan/qorgan/guard/peek"
+	"github.com/qorgan/qorgan/internal/replace"
 )
 
 const (
@@ -211,16 +211,7 @@ func (r *Recogniser) Save() (err error) {
 	if err != nil {
 		return fmt.Errorf("encode profiles: %w", err)
 	}
-	f, err := os.CreateTemp(filepath.Dir(r.path), filepath.Base(r.path)+".new-*")
-	if err != nil {
-		return fmt.Errorf("save profiles: %w", err)
-	}
-	_, err = f.Write(raw)
-	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
-		err = os.Rename(f.Name(), r.path)
-	}
-	if err != nil {
-		_ = os.Remove(f.Name())
+	if err := replace.Bytes(r.path, 0o600, raw); err != nil {
 		return fmt.Errorf("save profiles: %w", err)
 	}
 	return nil

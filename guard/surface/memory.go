@@ -6,11 +6,12 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 
 	"github.com/rs/zerolog"
+
+	"github.com/qorgan/qorgan/internal/replace"
 )
 
 // perSite bounds each list of a site; a scan must not fill the disk.
@@ -136,16 +137,7 @@ func (m *memory) save() (err error) {
 			m.mu.Unlock()
 		}
 	}()
-	f, err := os.CreateTemp(filepath.Dir(m.path), filepath.Base(m.path)+".new-*")
-	if err != nil {
-		return fmt.Errorf("save learned paths: %w", err)
-	}
-	_, err = f.Write(raw)
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), m.path)
-	}
-	if err != nil {
-		_ = os.Remove(f.Name())
+	if err := replace.Bytes(m.path, 0o600, raw); err != nil {
 		return fmt.Errorf("save learned paths: %w", err)
 	}
 	return nil

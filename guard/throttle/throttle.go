@@ -3,7 +3,6 @@ package throttle
 import (
 	"hash/maphash"
 	"net/http"
-	"net/netip"
 	"strings"
 	"time"
 
@@ -86,12 +85,12 @@ func (t *Throttle) serve(next http.Handler, w http.ResponseWriter, r *http.Reque
 	// session proves nothing here: a subscriber may guess at an administrator.
 	witnessed := x.Rank > exchange.Visitor && r.Header["Authorization"] != nil && r.Header["Cookie"] == nil
 	if x.Client.IsValid() {
-		g.client = t.key("client", x.Site.Name, network(x.Client).String(), "")
+		g.client = t.key("client", x.Site.Name, exchange.Network(x.Client).String(), "")
 	}
 	if a.user != "" {
 		user := strings.ToLower(strings.TrimSpace(a.user))
 		g.user = t.key("user", x.Site.Name, user, "")
-		g.friend = t.key("friend", x.Site.Name, user, network(x.Client).String())
+		g.friend = t.key("friend", x.Site.Name, user, exchange.Network(x.Client).String())
 	}
 	if !witnessed && !t.admit(g, w, r) {
 		return
@@ -149,17 +148,6 @@ func (t *Throttle) key(parts ...string) uint64 {
 		_ = h.WriteByte(0)
 	}
 	return max(h.Sum64(), 1)
-}
-
-// network is the client, or its /64 where it has as many addresses as it likes.
-func network(a netip.Addr) netip.Prefix {
-	a = a.Unmap()
-	bits := a.BitLen()
-	if a.Is6() {
-		bits = 64
-	}
-	p, _ := a.Prefix(bits)
-	return p
 }
 
 // guess is one attempt under way.

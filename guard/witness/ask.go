@@ -172,7 +172,7 @@ func (m *manners) may(site string, client netip.Addr, k Key) bool {
 		m.minute = minute
 		clear(m.clients)
 	}
-	who := network(client)
+	who := exchange.Network(client)
 	if m.clients[who] >= askClient || len(m.clients) >= 1<<16 {
 		return false
 	}
@@ -195,15 +195,4 @@ func (m *manners) refused(k Key) {
 		clear(m.no)
 	}
 	m.no[k] = m.now().Add(time.Minute)
-}
-
-// network is the client, or its /64 where it has as many addresses as it likes.
-func network(a netip.Addr) netip.Prefix {
-	a = a.Unmap()
-	bits := a.BitLen()
-	if a.Is6() {
-		bits = 64
-	}
-	p, _ := a.Prefix(bits)
-	return p
 }

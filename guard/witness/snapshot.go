@@ -11,10 +11,10 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/qorgan/qorgan/exchange"
+	"github.com/qorgan/qorgan/internal/replace"
 )
 
 // The file holds hashes only:
@@ -56,44 +56,35 @@ func (w *Witness) keep(ctx context.Context, saved uint64) {
 	}
 }
 
-func (w *Witness) save() (err error) {
+func (w *Witness) save() error {
 	sessions, _ := w.book.all()
-	f, err := os.CreateTemp(filepath.Dir(w.path), filepath.Base(w.path)+".new-*")
-	if err != nil {
+	if err := replace.File(w.path, 0o600, func(f io.Writer) error { return writeSessions(f, sessions, w.now().Unix()) }); err != nil {
 		return fmt.Errorf("save sessions: %w", err)
 	}
-	defer func() {
-		if err != nil {
-			_ = f.Close()
-			_ = os.Remove(f.Name())
-		}
-	}()
+	return nil
+}
+
+// writeSessions writes the sessions that have not expired, and a sum over all.
+func writeSessions(f io.Writer, sessions []Session, now int64) error {
 	sum := sha256.New()
 	out := bufio.NewWriterSize(f, 1<<16)
 	to := io.MultiWriter(out, sum)
-	if _, err = io.WriteString(to, magic); err != nil {
-		return fmt.Errorf("save sessions: %w", err)
+	if _, err := io.WriteString(to, magic); err != nil {
+		return err
 	}
-	now := w.now().Unix()
 	buf := make([]byte, 0, fixed+255)
 	for i := range sessions {
 		if sessions[i].Expires+int64(lateGrace/time.Second) <= now {
 			continue
 		}
-		if _, err = to.Write(appendSession(buf[:0], &sessions[i])); err != nil {
-			return fmt.Errorf("save sessions: %w", err)
+		if _, err := to.Write(appendSession(buf[:0], &sessions[i])); err != nil {
+			return err
 		}
 	}
-	if _, err = out.Write(sum.Sum(nil)); err != nil {
-		return fmt.Errorf("save sessions: %w", err)
+	if _, err := out.Write(sum.Sum(nil)); err != nil {
+		return err
 	}
-	if err = errors.Join(out.Flush(), f.Sync(), f.Close()); err != nil {
-		return fmt.Errorf("save sessions: %w", err)
-	}
-	if err = os.Rename(f.Name(), w.path); err != nil {
-		return fmt.Errorf("save sessions: %w", err)
-	}
-	return nil
+	return out.Flush()
 }
 
 func appendSession(b []byte, s *Session) []byte {
