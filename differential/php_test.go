@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/qorgan/qorgan/differential/seen"
+	"github.com/qorgan/qorgan/internal/freeport"
 )
 
 // php is a running server that answers every request with echo.php.
@@ -67,15 +68,14 @@ func start(t *testing.T, env []string, name string, args ...string) {
 	})
 }
 
-// freeAddr returns a loopback address that was free a moment ago.
+// freeAddr returns a loopback address on which nothing listens.
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	addr, err := freeport.Address()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	return addr
 }
 
 // answer waits until the server answers.

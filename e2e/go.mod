@@ -3,7 +3,12 @@ module github.com/qorgan/qorgan/e2e
 
 go 1.26.0
 
-require github.com/chromedp/chromedp v0.16.0
+replace github.com/qorgan/qorgan => ../
+
+require (
+	github.com/chromedp/chromedp v0.16.0
+	github.com/qorgan/qorgan v0.0.0
+)
 
 require (
 	github.com/chromedp/cdproto v0.0.0-20260714215040-dc233986426f // indirect
@@ -12,5 +17,5 @@ require (
 	github.com/gobwas/httphead v0.1.0 // indirect
 	github.com/gobwas/pool v0.2.1 // indirect
 	github.com/gobwas/ws v1.4.0 // indirect
-	golang.org/x/sys v0.47.0 // indirect
+	golang.org/x/sys v0.49.0 // indirect
 )
