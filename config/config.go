@@ -49,10 +49,11 @@ type Console struct {
 	// 127.0.0.1:9443 by default.
 	Listen string `yaml:"listen"`
 	// TLS is off, internal or acme; internal by default. A console that others
-	// can reach must not be off.
+	// can reach must not be off. acme takes authority and account from tls and
+	// the name from url.
 	TLS string `yaml:"tls"`
 	// URL is the console's address as people reach it, without a path:
-	// https://console.example.kz. Made from listen by default.
+	// https://console.example.kz. Made from listen by default; acme needs it.
 	URL *url.URL `yaml:"url"`
 	// Keep is how long incidents are kept. 90d by default.
 	Keep time.Duration `yaml:"keep"`
@@ -73,7 +74,8 @@ type TLS struct {
 	// default.
 	Directory *url.URL `yaml:"directory"`
 	// Roots is a file of certificates that the authority's own TLS is checked
-	// with, for one of your own. The system's by default.
+	// with, for one of your own; a relative path begins at the configuration's
+	// folder. The system's by default.
 	Roots string `yaml:"roots"`
 	// Redirect sends visitors of the plain listener to the TLS one. false by
 	// default.

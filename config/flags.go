@@ -22,7 +22,8 @@ type Flags struct {
 	Level   int      // as Site.Level, for every site
 	Profile string   // as Site.Profile, for every site
 
-	ConsoleTLS string // as Console.TLS
+	ConsoleTLS  string // as Console.TLS
+	ConsoleHost string // the host of Console.URL
 }
 
 // Load reads the file if one is named, lets the flags override it, and
@@ -46,10 +47,16 @@ func (f Flags) Load() (*Config, error) {
 func (f Flags) LoadConsole() (*Config, error) {
 	var m mistakes
 	c := Default()
-	c.HTTP, c.HTTPS = nil, nil
+	if f.File != "" {
+		c = read(f.File, &m)
+	}
+	c.HTTP, c.HTTPS, c.Admin, c.Sites = nil, nil, "", nil
 	c.applyProcess(f)
-	c.origin["console.tls"] = position{flag: "--tls"}
-	c.origin["console.listen"] = position{flag: "--listen"}
+	for path, flag := range map[string]string{"console.tls": "--tls", "console.listen": "--listen", "console.url": "--host"} {
+		if at, said := c.origin[path]; !said && f.File == "" || said && at.flag != "" {
+			c.origin[path] = position{flag: flag}
+		}
+	}
 	c.finishConsole(&m)
 	if err := m.err(); err != nil {
 		return nil, err
@@ -78,6 +85,10 @@ func (c *Config) applyProcess(f Flags) {
 	c.set(&c.Admin, f.Admin, "admin", "--admin")
 	c.set(&c.Console.Listen, f.Console, "console.listen", "--console")
 	c.set(&c.Console.TLS, f.ConsoleTLS, "console.tls", "--console-tls")
+	if f.ConsoleHost != "" {
+		c.Console.URL = c.Console.address(f.ConsoleHost)
+		c.origin["console.url"] = position{flag: "--console-host"}
+	}
 	c.set(&c.TLS.Mode, f.TLS, "tls.mode", "--tls")
 	setList(&c.HTTP, f.HTTP, "http", "--http")
 	setList(&c.HTTPS, f.HTTPS, "https", "--https")

@@ -29,6 +29,7 @@ func read(path string, m *mistakes) *Config {
 	if _, said := c.origin["data"]; said {
 		c.Data = beside(path, c.Data)
 	}
+	c.TLS.Roots = beside(path, c.TLS.Roots)
 	c.Rules.CoreRuleSet = beside(path, c.Rules.CoreRuleSet)
 	for i, extra := range c.Rules.Extra {
 		c.Rules.Extra[i] = beside(path, extra)

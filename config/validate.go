@@ -98,11 +98,7 @@ func (k checker) process() {
 	if k.Console.Space < 1<<20 {
 		k.wrong("console.space", "4GiB", "%d bytes keep no incident", k.Console.Space)
 	}
-	if k.Console.URL != nil {
-		if message, hint := checkURL(k.Console.URL); message != "" {
-			k.wrong("console.url", hint, "%s", message)
-		}
-	}
+	k.consoleName()
 }
 
 // oneOf checks that value is one of a few words.

@@ -21,15 +21,22 @@ import (
 // TestEdge runs the program with `tls: {mode: acme}` and asks it for pages as
 // a browser does.
 func TestEdge(t *testing.T) {
+	program := build(t)
+	for _, by := range []string{"http-01", "tls-alpn-01"} {
+		t.Run(by, func(t *testing.T) { testEdge(t, program, by) })
+	}
+}
+
+// build builds the program and returns its path.
+func build(t *testing.T) string {
+	t.Helper()
 	program := filepath.Join(t.TempDir(), "qorgan")
 	build := exec.Command("go", "build", "-o", program, "./cmd/qorgan")
 	build.Dir = "../.."
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
-	for _, by := range []string{"http-01", "tls-alpn-01"} {
-		t.Run(by, func(t *testing.T) { testEdge(t, program, by) })
-	}
+	return program
 }
 
 func testEdge(t *testing.T, program, by string) {
@@ -56,7 +63,7 @@ sites:
   - hosts: [shop.example, "*.blogs.example"]
     upstreams: %s
 `, filepath.Join(dir, "data"), httpPort, tlsPort, a.directory(), roots, cms.URL))
-	run(t, program, file, filepath.Join(dir, "data", "addresses.json"))
+	run(t, program, filepath.Join(dir, "data", "addresses.json"), "run", "--config", file)
 
 	https := fmt.Sprintf("127.0.0.1:%d", tlsPort)
 	if err := shake(t.Context(), https, "stranger.example", a.roots); err == nil {
@@ -84,15 +91,15 @@ sites:
 	}
 }
 
-// run starts the program and waits until it serves.
-func run(t *testing.T, program, file, serving string) {
+// run starts the program and waits until the file serving says that it does.
+func run(t *testing.T, program, serving string, args ...string) {
 	t.Helper()
 	ctx, stop := context.WithTimeout(context.WithoutCancel(t.Context()), 2*time.Minute)
 	said, err := os.Create(filepath.Join(t.TempDir(), "log"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(ctx, program, "run", "--config", file)
+	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Stdout, cmd.Stderr = said, said
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 20 * time.Second
@@ -107,7 +114,7 @@ func run(t *testing.T, program, file, serving string) {
 		said.Close()
 		if t.Failed() {
 			b, _ := os.ReadFile(said.Name())
-			t.Logf("the edge said:\n%s", b)
+			t.Logf("it said:\n%s", b)
 		}
 	})
 	until(t, "the edge serves", func() bool {

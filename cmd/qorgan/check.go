@@ -43,7 +43,7 @@ func checkBuild(ctx context.Context, c *config.Config) (err error) {
 	if err == nil {
 		err = e.close()
 	}
-	_, consoleErr := consoleTLS(c, scratch)
+	_, consoleErr := consoleTLS(c, scratch, nil)
 	return errors.Join(err, consoleErr)
 }
 

@@ -17,14 +17,16 @@ import (
 )
 
 type consoleCmd struct {
+	Config string `short:"c" placeholder:"FILE" type:"path" help:"Read FILE, but for its sites. Other flags override it."`
 	Listen string `placeholder:"ADDR" help:"Listener, host:port. ${console} by default."`
 	TLS    string `name:"tls" placeholder:"off|internal|acme" help:"Certificate: none, of an own local authority, or of a public one. internal by default."`
+	Host   string `placeholder:"NAME" help:"Name under which people reach the console; acme needs it."`
 	Data   string `placeholder:"DIR" type:"path" help:"Folder for state. ${data} by default here."`
 }
 
 // Run serves the console alone until it is told to stop.
 func (k consoleCmd) Run(p *process) (err error) {
-	c, err := config.Flags{Console: k.Listen, ConsoleTLS: k.TLS, Data: k.Data}.LoadConsole()
+	c, err := config.Flags{File: k.Config, Console: k.Listen, ConsoleTLS: k.TLS, ConsoleHost: k.Host, Data: k.Data}.LoadConsole()
 	if err != nil {
 		return err
 	}
@@ -39,7 +41,14 @@ func (k consoleCmd) Run(p *process) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, records.close()) }()
-	pages, err := buildConsole(c, records, log, nil, nil)
+	acme, err := ownACME(c, log)
+	if err != nil {
+		return err
+	}
+	if acme != nil {
+		defer func() { err = errors.Join(err, acme.Close()) }()
+	}
+	pages, err := buildConsole(c, records, log, acme, nil, nil)
 	if err != nil {
 		return err
 	}
@@ -61,10 +70,25 @@ func (k consoleCmd) Run(p *process) (err error) {
 	return life.run(soft, hard)
 }
 
-// buildConsole builds the console over the store of records. sites and reread
-// may be nil.
-func buildConsole(c *config.Config, r *records, log zerolog.Logger, sites func() []*config.Site, reread func(context.Context) error) (*console.Server, error) {
-	certificates, err := consoleTLS(c, c.CertificateFolder())
+// ownACME is the source of certificates of a console that runs alone; nil
+// unless it has one of a public authority.
+func ownACME(c *config.Config, log zerolog.Logger) (*certs.ACME, error) {
+	name := c.Console.Name()
+	if name == "" {
+		return nil, nil
+	}
+	port := portOf([]string{c.Console.Listen})
+	if port != 443 {
+		log.Warn().Str("name", name).Int("listening_on", port).Str("hint", "have connections to port 443 of that name end here").
+			Msg("the authority will look for the console on port 443")
+	}
+	return newACME(c, c.CertificateFolder(), 0, port, func(s string) bool { return s == name }, log)
+}
+
+// buildConsole builds the console over the store of records. acme is where a
+// certificate of a public authority comes from; sites and reread may be nil.
+func buildConsole(c *config.Config, r *records, log zerolog.Logger, acme *certs.ACME, sites func() []*config.Site, reread func(context.Context) error) (*console.Server, error) {
+	certificates, err := consoleTLS(c, c.CertificateFolder(), acme)
 	if err != nil {
 		return nil, err
 	}
@@ -79,19 +103,19 @@ func buildConsole(c *config.Config, r *records, log zerolog.Logger, sites func()
 }
 
 // consoleTLS returns the console's certificates, nil without TLS.
-func consoleTLS(c *config.Config, folder string) (*tls.Config, error) {
+func consoleTLS(c *config.Config, folder string, acme *certs.ACME) (*tls.Config, error) {
 	if c.Console.Listen == "" || c.Console.TLS == "off" {
 		return nil, nil
 	}
-	if c.Console.TLS == "acme" {
-		return nil, c.Mistake("console.tls", "this build obtains no certificates of a public authority", "internal")
+	if acme != nil && c.Console.TLS == "acme" {
+		return acme.ServerConfig(), nil
 	}
 	machine, _ := os.Hostname()
-	local, err := certs.NewLocal(folder, func(name string) bool {
+	local, err := newLocal(c, folder, func(name string) bool {
 		return name == "localhost" || name == machine || c.Console.URL != nil && name == c.Console.URL.Hostname()
 	})
 	if err != nil {
-		return nil, fmt.Errorf("build console's certificate: %w", err)
+		return nil, err
 	}
 	return certs.ServerConfig(local.Certificate), nil
 }

@@ -2,15 +2,10 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
-	"path/filepath"
-	"strconv"
 	"strings"
 	"sync/atomic"
 
@@ -37,7 +32,7 @@ type edge struct {
 	guard  *guard.Guard
 	judge  *rulesets.Judge
 	server *proxy.Server
-	acme   *certs.ACME // nil without a public authority
+	acme   *certs.ACME // of sites and the console; nil without a public authority
 }
 
 // eventSink is where rooms hand their events. Its functions must not block.
@@ -98,58 +93,6 @@ func buildEdge(ctx context.Context, c *config.Config, at state, log zerolog.Logg
 
 func component(log zerolog.Logger, name string) zerolog.Logger {
 	return log.With().Str("part", name).Logger()
-}
-
-// buildTLS returns the source of certificates for sites, nil without TLS.
-func (e *edge) buildTLS(c *config.Config, folder string) (*tls.Config, error) {
-	switch c.TLS.Mode {
-	case "off":
-		return nil, nil
-	case "acme":
-		o := certs.ACMEOptions{
-			Dir: filepath.Join(folder, "acme"), Email: c.TLS.Email, Serves: e.names.serves,
-			HTTPPort: portOf(c.HTTP), TLSPort: portOf(c.HTTPS), Logger: component(e.log, "certs"),
-		}
-		if c.TLS.Directory != nil {
-			o.Directory = c.TLS.Directory.String()
-		}
-		if c.TLS.Roots != "" {
-			pem, err := os.ReadFile(c.TLS.Roots)
-			if err != nil {
-				return nil, c.Mistake("tls.roots", err.Error(), "a file this user may read")
-			}
-			o.Roots = x509.NewCertPool()
-			if !o.Roots.AppendCertsFromPEM(pem) {
-				return nil, c.Mistake("tls.roots", "the file holds no certificate", "certificates in PEM")
-			}
-		}
-		var err error
-		if e.acme, err = certs.NewACME(o); err != nil {
-			return nil, fmt.Errorf("build certificates: %w", err)
-		}
-		return e.acme.ServerConfig(), nil
-	}
-	local, err := certs.NewLocal(folder, e.names.serves)
-	if err != nil {
-		return nil, fmt.Errorf("build certificates: %w", err)
-	}
-	return certs.ServerConfig(local.Certificate), nil
-}
-
-// portOf returns the port of the first listener; 0 when there is none.
-func portOf(listen []string) int {
-	if len(listen) == 0 {
-		return 0
-	}
-	_, port, err := net.SplitHostPort(listen[0])
-	if err != nil {
-		return 0
-	}
-	n, err := strconv.Atoi(port)
-	if err != nil {
-		return 0
-	}
-	return n
 }
 
 func (e *edge) buildGuard(at state, record func(event.Event)) (err error) {

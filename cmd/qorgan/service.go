@@ -59,7 +59,7 @@ func (s *service) run() (err error) {
 		if s.file != "" {
 			reread = files.ask
 		}
-		pages, err := buildConsole(c, records, log, func() []*config.Site { return e.config.Load().Sites }, reread)
+		pages, err := buildConsole(c, records, log, e.acme, func() []*config.Site { return e.config.Load().Sites }, reread)
 		if err == nil {
 			link, err = openConsole(soft, pages, s.link)
 		}
