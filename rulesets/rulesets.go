@@ -157,11 +157,16 @@ func (j *Judge) Close() error {
 	return nil
 }
 
-// SetExtra replaces Options.Extra for the next Prepare.
+// SetExtra replaces Options.Extra for the next Prepare. Parameters that they
+// name are meant as PHP resolves them, see [PHPNames].
 func (j *Judge) SetExtra(extra []Source) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.wanted.extra = extra
+	j.wanted.extra = make([]Source, len(extra))
+	for i, e := range extra {
+		e.Text = PHPNames(e.Text)
+		j.wanted.extra[i] = e
+	}
 }
 
 // SetProfiles replaces Options.Profiles for the next Prepare.

@@ -13,7 +13,6 @@ import (
 
 	"github.com/qorgan/qorgan/config"
 	"github.com/qorgan/qorgan/rulesets"
-	"github.com/qorgan/qorgan/rulesets/reader"
 )
 
 //go:embed data
@@ -99,8 +98,6 @@ var (
 	cveNumber = regexp.MustCompile(`^CVE-\d{4}-\d{4,}$`)
 	product   = regexp.MustCompile(`^(core|plugin|theme)/[\w-]+$`)
 	ruleID    = regexp.MustCompile(`(?m)[",\s]id:'?(\d+)`)
-	// namedArg is a parameter in a rule's list of variables.
-	namedArg = regexp.MustCompile(`\b(ARGS(?:_GET|_POST)?):([A-Za-z_][\w-]*)`)
 )
 
 // Parse reads one patch. name is used in errors.
@@ -140,32 +137,9 @@ func Parse(name, text string) (*Patch, error) {
 	if len(p.Rules) == 0 {
 		wrong("no rule with an id")
 	}
-	p.Text = phpNames(rules)
+	p.Text = rulesets.PHPNames(rules)
 	return p, errors.Join(errs...)
 }
-
-// phpNames has every parameter that a rule names found under each spelling
-// that PHP resolves to it: user_id is also "user.id" and "user_id[]".
-func phpNames(rules string) string {
-	lines := strings.Split(rules, "\n")
-	for i, line := range lines {
-		fields := strings.SplitN(strings.TrimLeft(line, " \t"), " ", 3)
-		if len(fields) < 3 || fields[0] != "SecRule" {
-			continue
-		}
-		indent := line[:len(line)-len(strings.TrimLeft(line, " \t"))]
-		variables := namedArg.ReplaceAllStringFunc(fields[1], func(s string) string {
-			list, base, _ := strings.Cut(s, ":")
-			return list + ":/" + quoteSelector.Replace(reader.NamePattern(base)) + "/"
-		})
-		lines[i] = indent + "SecRule " + variables + " " + fields[2]
-	}
-	return strings.Join(lines, "\n")
-}
-
-// quoteSelector writes an expression where SecLang ends a list of variables at
-// a space and an expression at a slash.
-var quoteSelector = strings.NewReplacer(" ", `\x20`, "/", `\/`)
 
 // Add puts patches into every profile: their rules, and whom each spares.
 func Add(profiles map[string]rulesets.Profile, list []*Patch) {

@@ -42,6 +42,8 @@ type multipart struct {
 	heads     int    // bytes of files kept in memory
 	parts     int
 	file      *File
+	picture   bool // the present file's name promises a picture
+	code      codeFinder
 }
 
 type partState uint8
@@ -244,6 +246,7 @@ func (m *multipart) openPart() error {
 	m.state = inFile
 	m.r.Files = append(m.r.Files, File{Field: h.name, Name: h.filename, Alt: h.alt, Type: h.typ})
 	m.file = &m.r.Files[len(m.r.Files)-1]
+	m.picture, m.code.tail = isPicture(m.file), m.code.tail[:0]
 	return nil
 }
 
@@ -342,6 +345,9 @@ func (m *multipart) content() (bool, error) {
 	}
 	if n > 0 && m.file.Name == "" {
 		return false, ambiguous("multipart-file-unnamed", "a file with content and without a name")
+	}
+	if n > 0 && m.picture && m.code.finds(m.buf[:n]) {
+		return false, ambiguous("multipart-image-code", "PHP code in a file whose name promises a picture")
 	}
 	room := fileHead
 	if m.heads >= allHeads {
