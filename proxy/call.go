@@ -142,7 +142,7 @@ func (c *call) begin(t *table, r *http.Request) *http.Request {
 	c.seenScheme(r, len(trusted) > 0 && within(c.x.Peer.Addr(), trusted))
 	c.x.HTTPS = c.scheme == "https"
 	r = r.WithContext(exchange.With(&c.callContext, &c.x))
-	r.Host = c.host
+	r.Host = canonicalHost(c.host)
 	if r.Body != nil && r.Body != http.NoBody {
 		c.body.begin(c, r)
 		r.Body = &c.body

@@ -81,7 +81,7 @@ func (c *call) outbound(r *http.Request, upgrade string) (*http.Request, bool) {
 	out := &http.Request{
 		Method:        r.Method,
 		URL:           u,
-		Host:          c.host,
+		Host:          r.Host,
 		Proto:         "HTTP/1.1",
 		ProtoMajor:    1,
 		ProtoMinor:    1,

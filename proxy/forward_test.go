@@ -19,7 +19,7 @@ func TestForwardsMethodPathQueryAndBody(t *testing.T) {
 	e := newEdge(t, Options{Config: oneSite(up)})
 	r, _ := http.NewRequest(http.MethodPost, "http://"+e.addr+"/a?b=c", strings.NewReader("body"))
 	resp, body := e.do(r, "Host", "Shop.Example.KZ:80")
-	if resp.StatusCode != 200 || body != "POST /a?b=c body" || resp.Header.Get("X-Seen") != "Shop.Example.KZ:80" {
+	if resp.StatusCode != 200 || body != "POST /a?b=c body" || resp.Header.Get("X-Seen") != "shop.example.kz:80" {
 		t.Errorf("got %d %q, host %q", resp.StatusCode, body, resp.Header.Get("X-Seen"))
 	}
 }

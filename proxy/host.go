@@ -23,6 +23,22 @@ func routingHost(authority string) string {
 	return strings.ToLower(h) // allocates only when there is an upper-case letter
 }
 
+// canonicalHost is the authority as the upstream is told it: in lower case and
+// without the dot that ends a full name. A CMS builds links from it, and a
+// cache behind us keys by it: one site, one spelling. It allocates only when
+// there is something to change.
+func canonicalHost(authority string) string {
+	h := strings.ToLower(authority)
+	name, port := h, ""
+	if i := strings.LastIndexByte(h, ':'); i >= 0 && !strings.HasSuffix(h, "]") {
+		name, port = h[:i], h[i:]
+	}
+	if !strings.HasSuffix(name, ".") {
+		return h
+	}
+	return strings.TrimSuffix(name, ".") + port
+}
+
 // oneSpelling is the canonical spelling of an IP address, and anything else in
 // lower case.
 func oneSpelling(h string) string {
