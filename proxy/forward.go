@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"net/http/httptrace"
 	"net/textproto"
 	"net/url"
 	"strings"
@@ -44,10 +43,10 @@ func (s *Server) forward(w http.ResponseWriter, r *http.Request) {
 		c.w.sending = &c.body
 	}
 	early := &informer{w: w}
-	out = out.WithContext(httptrace.WithClientTrace(out.Context(), &httptrace.ClientTrace{Got1xxResponse: early.got}))
-
 	sent := time.Now()
-	resp, peer, err := c.site.pool.RoundTrip(out, c.blame)
+	resp, peer, err := c.site.pool.RoundTrip(&upstream.Call{
+		Request: out, Held: c.body.eof.Load(), Early: early.got, Blame: c.blame,
+	})
 	c.x.Upstream = time.Since(sent)
 	early.end()
 	if err != nil {

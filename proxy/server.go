@@ -23,6 +23,7 @@ import (
 const (
 	idleTime       = 75 * time.Second
 	probeEvery     = 10 * time.Second
+	sweepEvery     = 2 * time.Second
 	h2Streams      = 100
 	h2Frame        = 16 << 10
 	h2StreamWindow = 64 << 10
@@ -300,10 +301,12 @@ func (s *Server) retire(t *table) {
 	t.upstreams.Retire(next)
 }
 
-// probe asks the upstreams that have a health path, until ctx ends.
+// probe asks the upstreams that have a health path, and closes connections to
+// them that nobody uses, until ctx ends.
 func (s *Server) probe(ctx context.Context) {
-	tick := time.NewTicker(probeEvery)
+	tick, sweep := time.NewTicker(probeEvery), time.NewTicker(sweepEvery)
 	defer tick.Stop()
+	defer sweep.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -312,6 +315,8 @@ func (s *Server) probe(ctx context.Context) {
 			return
 		case <-tick.C:
 			s.table.Load().upstreams.Probe(ctx)
+		case <-sweep.C:
+			s.table.Load().upstreams.Sweep()
 		}
 	}
 }

@@ -20,7 +20,8 @@ import (
 
 const (
 	lookAt    = 16 << 10 // bytes of a page that are looked at
-	sample    = 64       // one answer in so many is looked at once a site is recognised
+	sample    = 64       // one answer in so many is looked at once a site is recognised, and one page once it long was not
+	eager     = 256      // pages of a site that are looked at before that
 	certainty = 12       // points a recognised CMS can have; another must come level with it
 )
 
@@ -48,6 +49,7 @@ type Recogniser struct {
 // site is what is known about one site.
 type site struct {
 	seen  atomic.Uint64
+	pages atomic.Uint64
 	found atomic.Pointer[finding]
 
 	mu     sync.Mutex
@@ -142,12 +144,24 @@ func (l *look) Head(status int, h http.Header) int {
 		return 0 // what an attack was answered is no evidence
 	}
 	l.head = readHead(h)
-	if l.head.points < sure && status < 500 && strings.HasPrefix(strings.ToLower(h.Get("Content-Type")), "text/html") {
+	if l.head.points < sure && status < 500 && isPage(h) && l.s.due() {
 		l.encoding = h.Get("Content-Encoding")
 		return lookAt
 	}
 	l.r.note(l.x.Site.Name, l.s, l.head)
 	return 0
+}
+
+func isPage(h http.Header) bool {
+	t := h.Get("Content-Type")
+	return len(t) >= len("text/html") && strings.EqualFold(t[:len("text/html")], "text/html")
+}
+
+// due reports whether the next page is to be looked at. Pages that never give a
+// site away are looked at less often with time.
+func (s *site) due() bool {
+	n := s.pages.Add(1)
+	return n <= eager || n%sample == 0
 }
 
 // Body reads the page's first bytes.

@@ -149,3 +149,20 @@ func BenchmarkRecognised(b *testing.B) {
 		b.Fatal(fmt.Sprint(x.Profile))
 	}
 }
+
+func TestNamelessPagesAreLookedAtLessOften(t *testing.T) {
+	r, _ := New(Options{Logger: zerolog.Nop()})
+	for range eager {
+		visit(r, Auto, false, [2]string{}, "<p>nothing</p>")
+	}
+	n := 0
+	for ; n < 2*sample; n++ {
+		if got, _ := r.Recognised("a"); got != Unknown {
+			break
+		}
+		visit(r, Auto, false, [2]string{}, `<meta name="generator" content="WordPress 6.1.9" />`)
+	}
+	if n < 2 || n > sample {
+		t.Errorf("recognised after %d pages", n)
+	}
+}

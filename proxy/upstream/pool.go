@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
 	"sync/atomic"
 	"time"
 
@@ -21,6 +23,7 @@ type Peer struct {
 	scheme, host string
 	health       string
 	transport    *http.Transport
+	direct       *direct // nil where the server is spoken to over TLS
 
 	active   atomic.Int64 // requests under way
 	failures atomic.Int64 // consecutive
@@ -108,15 +111,29 @@ func contains(tried []*Peer, p *Peer) bool {
 	return false
 }
 
-// RoundTrip sends r to one of the pool's servers and returns its response and
-// the server, on which the caller calls Done when the body was read. Scheme
-// and host of r.URL are set here.
+// Call is a request on its way to a pool.
+type Call struct {
+	Request *http.Request // RoundTrip sets scheme and host of its URL
+
+	// Held says that reading the body waits for nobody.
+	Held bool
+	// Early is told of informational responses, 100 included, maybe on another
+	// goroutine; an error ends the call. It may be nil.
+	Early func(status int, h textproto.MIMEHeader) error
+	// Blame reports whether an error is the server's: a client that went away
+	// says nothing about the server.
+	Blame func(error) bool
+}
+
+// RoundTrip sends a request to one of the pool's servers and returns its
+// response and the server, on which the caller calls Done when the body was
+// read.
 //
 // A request without a body whose method is GET, HEAD or OPTIONS is sent to
-// another server when one fails before the first byte of its response. blame
-// reports whether an error is the server's: a client that went away says
-// nothing about the server. The error is an *Error.
-func (p *Pool) RoundTrip(r *http.Request, blame func(error) bool) (*http.Response, *Peer, error) {
+// another server when one fails before the first byte of its response. The
+// error is an *Error.
+func (p *Pool) RoundTrip(c *Call) (*http.Response, *Peer, error) {
+	r := c.Request
 	var tried []*Peer
 	var lastErr error
 	for {
@@ -126,14 +143,14 @@ func (p *Pool) RoundTrip(r *http.Request, blame func(error) bool) (*http.Respons
 		}
 		r.URL.Scheme, r.URL.Host = peer.scheme, peer.host
 		peer.active.Add(1)
-		resp, err := peer.transport.RoundTrip(r)
+		resp, err := peer.roundTrip(c)
 		if err == nil {
 			peer.succeeded()
 			return resp, peer, nil
 		}
 		peer.Done()
 		lastErr = newError(peer, err)
-		if errors.Is(err, context.Canceled) || !blame(err) {
+		if errors.Is(err, context.Canceled) || !c.Blame(err) {
 			return nil, nil, lastErr
 		}
 		peer.failed(time.Now())
@@ -145,6 +162,17 @@ func (p *Pool) RoundTrip(r *http.Request, blame func(error) bool) (*http.Respons
 		}
 		tried = append(tried, peer)
 	}
+}
+
+func (p *Peer) roundTrip(c *Call) (*http.Response, error) {
+	if p.direct.fits(c) {
+		return p.direct.roundTrip(c)
+	}
+	r := c.Request
+	if c.Early != nil {
+		r = r.WithContext(httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{Got1xxResponse: c.Early}))
+	}
+	return p.transport.RoundTrip(r)
 }
 
 func repeatable(r *http.Request) bool {

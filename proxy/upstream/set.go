@@ -104,9 +104,19 @@ func (s *Set) peer(u config.Upstream, timeouts config.Timeouts) *Peer {
 	transport := s.transport(timeouts)
 	if p == nil {
 		p = &Peer{scheme: u.URL.Scheme, host: u.URL.Host, health: u.Health, transport: transport}
+		if p.scheme == "http" {
+			p.direct = &direct{addr: hostPort(u.URL), dial: transport.DialContext, timeouts: timeouts}
+		}
 	}
 	s.peers[key] = p
 	return p
+}
+
+func hostPort(u *url.URL) string {
+	if port := u.Port(); port != "" {
+		return net.JoinHostPort(u.Hostname(), port)
+	}
+	return net.JoinHostPort(u.Hostname(), "80")
 }
 
 func (s *Set) transport(timeouts config.Timeouts) *http.Transport {
@@ -156,6 +166,21 @@ func (s *Set) Retire(next *Set) {
 	for key, t := range s.transports {
 		if next == nil || next.transports[key] != t {
 			t.CloseIdleConnections()
+		}
+	}
+	for key, p := range s.peers {
+		if p.direct != nil && (next == nil || next.peers[key] != p) {
+			p.direct.close()
+		}
+	}
+}
+
+// Sweep closes connections that were idle for too long.
+func (s *Set) Sweep() {
+	now := time.Now()
+	for _, p := range s.peers {
+		if p.direct != nil {
+			p.direct.sweep(now)
 		}
 	}
 }
