@@ -29,6 +29,16 @@ type Flags struct {
 // Load reads the file if one is named, lets the flags override it, and
 // validates the whole. The error holds every mistake: see [Mistakes].
 func (f Flags) Load() (*Config, error) {
+	c, err := f.Draft()
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// Draft is Load that returns what it read beside its error: no configuration
+// to serve, but one that other rooms can look through for mistakes of theirs.
+func (f Flags) Draft() (*Config, error) {
 	var m mistakes
 	c := Default()
 	if f.File != "" {
@@ -36,10 +46,7 @@ func (f Flags) Load() (*Config, error) {
 	}
 	c.apply(f, &m)
 	c.finish(&m)
-	if err := m.err(); err != nil {
-		return nil, err
-	}
-	return c, nil
+	return c, m.err()
 }
 
 // LoadConsole is Load for a process that is a console alone: without sites and

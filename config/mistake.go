@@ -35,7 +35,8 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// Mistakes returns every [Error] in err's tree, in the order of the files.
+// Mistakes returns every [Error] in err's tree, in the order of the files and
+// what is said twice once.
 func Mistakes(err error) []*Error {
 	var list []*Error
 	var walk func(error)
@@ -57,7 +58,7 @@ func Mistakes(err error) []*Error {
 		return cmp.Or(
 			cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 	})
-	return list
+	return slices.CompactFunc(list, func(a, b *Error) bool { return *a == *b })
 }
 
 // Mistake returns an error about the value at path, positioned where the file
@@ -150,8 +151,9 @@ func (m *mistakes) err() error {
 	for i, e := range m.list {
 		errs[i] = e
 	}
-	for i, e := range Mistakes(errors.Join(errs...)) {
+	sorted := Mistakes(errors.Join(errs...))
+	for i, e := range sorted {
 		errs[i] = e
 	}
-	return errors.Join(errs...)
+	return errors.Join(errs[:len(sorted)]...)
 }

@@ -33,9 +33,21 @@ func newBuild(j *Judge, in inputs) *Build {
 	return &Build{j: j, in: in, sites: map[*config.Site]*exclude.Set{}, profiles: map[string]*exclude.Set{}}
 }
 
+// SiteError is a mistake in what one site says.
+type SiteError struct {
+	Site *config.Site
+	Err  error
+}
+
+// Error implements error.
+func (e *SiteError) Error() string { return fmt.Sprintf("site %s: %v", e.Site.Name, e.Err) }
+
+// Unwrap returns the cause.
+func (e *SiteError) Unwrap() error { return e.Err }
+
 // Prepare compiles whatever the sites need: engines not yet built and their
-// exclusions. Its error joins all mistakes, each with the site's name or the
-// rule file's name and line.
+// exclusions. Its error joins all mistakes: a [SiteError] or a [SourceError] for
+// each that somebody wrote.
 func (j *Judge) Prepare(ctx context.Context, sites []*config.Site) (*Build, error) {
 	j.mu.Lock()
 	b := newBuild(j, j.wanted)
@@ -53,7 +65,7 @@ func (j *Judge) Prepare(ctx context.Context, sites []*config.Site) (*Build, erro
 	for _, s := range sites {
 		set, err := exclude.Compile(s.Exclusions)
 		if err != nil {
-			errs = append(errs, fmt.Errorf("site %s: %w", s.Name, err))
+			errs = append(errs, &SiteError{s, err})
 		}
 		b.sites[s] = set
 		if s.Mode != config.Off {

@@ -73,8 +73,8 @@ func newEngine(h half, crs fs.FS, sources []Source, w *watch) (*engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := checkSources(sources, texts); err != nil {
-		return nil, err
+	if found := checkSources(sources, texts); len(found) > 0 {
+		return nil, allMistakes(found, root, sources)
 	}
 	var text strings.Builder
 	text.WriteString(setup)
@@ -106,7 +106,7 @@ func newEngine(h half, crs fs.FS, sources []Source, w *watch) (*engine, error) {
 	})
 	waf, err := coraza.NewWAF(cfg)
 	if err != nil {
-		if at := locate(root, sources); at != nil {
+		if at := allMistakes(nil, root, sources); at != nil {
 			return nil, at
 		}
 		return nil, fmt.Errorf("compile rules: %w", err)

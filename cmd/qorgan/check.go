@@ -33,18 +33,29 @@ func (k checkCmd) Run(p *process) error {
 }
 
 func checkBuild(ctx context.Context, c *config.Config) (err error) {
+	return inScratch(c, func(at state) error {
+		e, err := buildEdge(ctx, c, at, zerolog.Nop(), prometheus.NewRegistry(), nowhere())
+		if err == nil {
+			err = e.close()
+		}
+		_, consoleErr := consoleTLS(c, at.certs, nil)
+		return errors.Join(err, consoleErr)
+	})
+}
+
+// nowhere is a sink of what is only built, never served.
+func nowhere() eventSink {
+	return eventSink{record: func(event.Event) {}, masked: func(event.Event) {}}
+}
+
+// inScratch has f build what writes into a folder of its own only.
+func inScratch(c *config.Config, f func(state) error) (err error) {
 	scratch, err := os.MkdirTemp("", "qorgan-check-")
 	if err != nil {
 		return fmt.Errorf("make scratch folder: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(scratch)) }()
-	e, err := buildEdge(ctx, c, scratchState(c, scratch), zerolog.Nop(), prometheus.NewRegistry(),
-		eventSink{record: func(event.Event) {}, masked: func(event.Event) {}})
-	if err == nil {
-		err = e.close()
-	}
-	_, consoleErr := consoleTLS(c, scratch, nil)
-	return errors.Join(err, consoleErr)
+	return f(scratchState(c, scratch))
 }
 
 // summary says what would be served.

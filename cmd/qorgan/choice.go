@@ -44,7 +44,7 @@ func (x siteChoice) judge(ctx context.Context, host string) (*edge, *config.Site
 // load returns the configuration, or one of a site with every default.
 func (x siteChoice) load() (*config.Config, error) {
 	if x.Config != "" {
-		return config.Load(x.Config)
+		return loadAll(config.Flags{File: x.Config})
 	}
 	c, s := config.Default(), config.DefaultSite()
 	s.Name, s.Hosts = "default", []string{"*"}

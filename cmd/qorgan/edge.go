@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/http"
@@ -52,7 +53,7 @@ func stateOf(c *config.Config) state { return state{guard: c.Data, certs: c.Cert
 
 // scratchState reads what is there and writes into scratch only.
 func scratchState(c *config.Config, scratch string) state {
-	if _, err := os.Stat(c.CertificateFolder()); err == nil {
+	if _, err := os.Stat(certs.RootFile(c.CertificateFolder())); err == nil {
 		return state{certs: c.CertificateFolder()}
 	}
 	return state{certs: scratch}
@@ -61,17 +62,10 @@ func scratchState(c *config.Config, scratch string) state {
 // buildEdge builds everything that serving c needs and binds no address. Its
 // error joins all that is wrong.
 func buildEdge(ctx context.Context, c *config.Config, at state, log zerolog.Logger, registry *prometheus.Registry, sink eventSink) (*edge, error) {
-	e := &edge{log: log, names: new(names)}
-	e.config.Store(c)
-	e.names.use(c.Sites)
-
-	certificates, tlsErr := e.buildTLS(c, at.certs)
-	guardErr := e.buildGuard(at, sink.record)
-	rulesErr := e.buildRules(ctx, sink)
-	if err := errors.Join(tlsErr, guardErr, rulesErr); err != nil {
+	e, certificates, err := buildParts(ctx, c, at, log, sink)
+	if err != nil {
 		return nil, errors.Join(err, e.close())
 	}
-	var err error
 	rooms := []func(http.Handler) http.Handler{e.guard.Handler, e.judge.Handler}
 	if c.TLS.Redirect && certificates != nil {
 		rooms = append([]func(http.Handler) http.Handler{toTLS(portOf(c.HTTPS))}, rooms...)
@@ -89,6 +83,16 @@ func buildEdge(ctx context.Context, c *config.Config, at state, log zerolog.Logg
 		return nil, errors.Join(err, e.close())
 	}
 	return e, nil
+}
+
+// buildParts builds all of an edge but its server. It goes on after a mistake;
+// the caller closes the edge in any case.
+func buildParts(ctx context.Context, c *config.Config, at state, log zerolog.Logger, sink eventSink) (*edge, *tls.Config, error) {
+	e := &edge{log: log, names: new(names)}
+	e.config.Store(c)
+	e.names.use(c.Sites)
+	certificates, tlsErr := e.buildTLS(c, at.certs)
+	return e, certificates, errors.Join(tlsErr, e.buildGuard(at, sink.record), e.buildRules(ctx, sink))
 }
 
 func component(log zerolog.Logger, name string) zerolog.Logger {
@@ -136,6 +140,7 @@ func (e *edge) prepareRules(ctx context.Context, c *config.Config) (*rulesets.Bu
 		text, err := os.ReadFile(path)
 		if err != nil {
 			errs = append(errs, c.Mistake(fmt.Sprintf("rules.extra[%d]", i), err.Error(), "the path of a file with rules"))
+			continue
 		}
 		extra = append(extra, rulesets.Source{Name: path, Text: string(text)})
 	}
@@ -144,13 +149,10 @@ func (e *edge) prepareRules(ctx context.Context, c *config.Config) (*rulesets.Bu
 			errs = append(errs, c.Mistake("rules.core_rule_set", oneLine(err), "a folder with a release that passes the self-test, or leave the key out"))
 		}
 	}
-	if err := errors.Join(errs...); err != nil {
-		return nil, err
-	}
 	e.judge.SetExtra(extra)
 	rules, err := e.judge.Prepare(ctx, c.Sites)
-	if err != nil {
-		return nil, fmt.Errorf("build rules: %w", err)
+	if err := errors.Join(append(errs, ruleMistakes(c, err))...); err != nil {
+		return nil, err
 	}
 	return rules, nil
 }

@@ -28,10 +28,10 @@ type siteFlags struct {
 
 // load returns the configuration, or every mistake in it.
 func (f siteFlags) load() (*config.Config, error) {
-	return config.Flags{
+	return loadAll(config.Flags{
 		File: f.Config, Sites: f.Site, To: f.To, HTTP: f.HTTP, HTTPS: f.HTTPS, TLS: f.TLS, Mode: f.Mode,
 		Level: f.Level, Profile: f.Profile, Admin: f.Admin, Console: f.Console, Data: f.Data,
-	}.Load()
+	})
 }
 
 // helpVars are the defaults that depend on this machine.

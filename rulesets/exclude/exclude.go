@@ -90,15 +90,27 @@ func (x *Exclusion) asked(r *reader.Request) bool {
 // nothing.
 type Set struct{ all []*Exclusion }
 
-// Compile checks and compiles exclusions. Its error joins one error for each
-// that cannot be used, with its position counted from 1.
+// Error is what is wrong with one exclusion of a list.
+type Error struct {
+	Index int // from 0
+	Err   error
+}
+
+// Error implements error.
+func (e *Error) Error() string { return fmt.Sprintf("exclusion %d: %v", e.Index+1, e.Err) }
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Compile checks and compiles exclusions. Its error joins an [Error] for each
+// that cannot be used.
 func Compile(list []config.Exclusion) (*Set, error) {
 	s := &Set{}
 	var errs []error
 	for i := range list {
 		x, err := compile(&list[i])
 		if err != nil {
-			errs = append(errs, fmt.Errorf("exclusion %d: %w", i+1, err))
+			errs = append(errs, &Error{i, err})
 			continue
 		}
 		s.all = append(s.all, x)
