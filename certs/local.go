@@ -149,8 +149,6 @@ func (l *Local) Certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error
 	return l.leaf(name)
 }
 
-var errNotServed = errors.New("name is not served here")
-
 func (l *Local) leaf(name string) (*tls.Certificate, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -4,47 +4,71 @@ import (
 	"bytes"
 	"errors"
 	"io/fs"
-	"os"
 	"testing"
 
 	"github.com/caddyserver/certmagic"
+	"github.com/mholt/acmez/v3/acme"
 	"github.com/rs/zerolog"
 )
 
+// pairOf returns a chain and its key in PEM for a name.
+func pairOf(t *testing.T, name string) (chain, key []byte) {
+	t.Helper()
+	l, err := NewLocal(t.TempDir(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := l.leaf(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if key, err = certmagic.PEMEncodePrivateKey(c.PrivateKey); err != nil {
+		t.Fatal(err)
+	}
+	return encodeChain(c.Certificate), key
+}
+
 func TestDamagedFiles(t *testing.T) {
-	whole := []byte("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+	const by, name = "authority", "shop.example"
+	chain, key := pairOf(t, name)
+	strange, strangeKey := pairOf(t, "other.example")
+	_, otherKey := pairOf(t, name)
+	crtName, keyName := certmagic.StorageKeys.SiteCert(by, name), certmagic.StorageKeys.SitePrivateKey(by, name)
 	for _, c := range []struct {
-		what, key string
-		stored    []byte
-		aside     bool
+		what       string
+		chain, key []byte
+		aside      []string
 	}{
-		{"a whole certificate", "certificates/a/shop.example/shop.example.crt", whole, false},
-		{"a cut certificate", "certificates/a/shop.example/shop.example.crt", whole[:30], true},
-		{"an empty key", "certificates/a/shop.example/shop.example.key", nil, true},
-		{"what the certificate is for", "certificates/a/shop.example/shop.example.json", []byte("{}"), false},
-		{"an account's key", "acme/a/users/owner/owner.key", []byte("?"), false},
+		{"a whole pair", chain, key, nil},
+		{"a cut certificate", chain[:30], key, []string{crtName}},
+		{"nonsense in a certificate", []byte("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"), key, []string{crtName}},
+		{"an empty key", chain, nil, []string{keyName}},
+		{"the key of another certificate", chain, otherKey, []string{crtName, keyName}},
+		{"the certificate of another name", strange, strangeKey, []string{crtName}},
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			var said bytes.Buffer
-			s := &storage{FileStorage: &certmagic.FileStorage{Path: t.TempDir()}, log: zerolog.New(&said)}
-			if err := s.Store(t.Context(), c.key, c.stored); err != nil {
+			s := &shelf{storage: Folder(t.TempDir()), log: zerolog.New(&said)}
+			if err := s.save(t.Context(), by, name, c.key, acme.Certificate{ChainPEM: c.chain, Account: "at/1"}); err != nil {
 				t.Fatal(err)
 			}
-			got, err := s.Load(t.Context(), c.key)
-			if !c.aside {
-				if err != nil || !bytes.Equal(got, c.stored) || said.Len() > 0 {
-					t.Errorf("got %q, %v, said %s", got, err, &said)
+			got, err := s.load(t.Context(), []string{"nobody", by}, name)
+			if len(c.aside) == 0 {
+				if err != nil || got.leaf().DNSNames[0] != name || got.authority != by || got.account != "at/1" || said.Len() > 0 {
+					t.Errorf("got %v, %v, said %s", got, err, &said)
 				}
 				return
 			}
 			if !errors.Is(err, fs.ErrNotExist) {
 				t.Errorf("error %v", err)
 			}
-			if s.Exists(t.Context(), c.key) {
-				t.Error("the damaged file is still in its place")
-			}
-			if kept, err := os.ReadFile(s.Filename(c.key) + damagedSuffix); err != nil || !bytes.Equal(kept, c.stored) {
-				t.Errorf("kept %q, %v", kept, err)
+			for _, file := range c.aside {
+				if s.storage.Exists(t.Context(), file) {
+					t.Errorf("the damaged %s is still in its place", file)
+				}
+				if !s.storage.Exists(t.Context(), file+damagedSuffix) {
+					t.Errorf("%s is gone", file)
+				}
 			}
 			if said.Len() == 0 {
 				t.Error("nobody was told")

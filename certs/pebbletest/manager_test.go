@@ -50,10 +50,12 @@ func port(l net.Listener) int { return l.Addr().(*net.TCPAddr).Port }
 func open(t *testing.T, a *authority, dir string, plain *httptest.Server, secure net.Listener, served ...string) string {
 	t.Helper()
 	m, err := certs.NewACME(certs.ACMEOptions{
-		Dir: dir, Email: "owner@shop.example", Directory: a.directory(), Roots: a.front(),
-		HTTPPort: port(plain.Listener), TLSPort: port(secure),
-		Serves: func(name string) bool { return slices.Contains(served, name) },
-		Logger: zerolog.Nop(),
+		Dir: dir, Email: "owner@shop.example",
+		Authorities: []certs.Authority{{Directory: a.directory(), Roots: a.front()}},
+		HTTPPort:    port(plain.Listener), TLSPort: port(secure),
+		Serves:  func(name string) bool { return slices.Contains(served, name) },
+		Written: func(name string) bool { return slices.Contains(served, name) },
+		Logger:  zerolog.Nop(),
 	})
 	if err != nil {
 		t.Fatal(err)

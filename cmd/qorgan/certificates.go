@@ -28,8 +28,9 @@ func (e *edge) buildTLS(c *config.Config, folder string) (*tls.Config, error) {
 		serves := func(name string) bool {
 			return name != "" && (sites && e.names.serves(name) || name == e.config.Load().Console.Name())
 		}
+		written := func(name string) bool { return e.names.written(name) || name == e.config.Load().Console.Name() }
 		var err error
-		if e.acme, err = newACME(c, folder, portOf(c.HTTP), tlsPort, serves, e.log); err != nil {
+		if e.acme, err = newACME(c, folder, portOf(c.HTTP), tlsPort, serves, written, e.log); err != nil {
 			return nil, err
 		}
 	}
@@ -48,24 +49,26 @@ func (e *edge) buildTLS(c *config.Config, folder string) (*tls.Config, error) {
 
 // newACME opens the manager of public certificates below folder. A port of 0
 // is no listener.
-func newACME(c *config.Config, folder string, httpPort, tlsPort int, serves func(name string) bool, log zerolog.Logger) (*certs.ACME, error) {
+func newACME(c *config.Config, folder string, httpPort, tlsPort int, serves, written func(name string) bool, log zerolog.Logger) (*certs.ACME, error) {
 	o := certs.ACMEOptions{
-		Dir: filepath.Join(folder, "acme"), Email: c.TLS.Email, Serves: serves,
+		Dir: filepath.Join(folder, "acme"), Email: c.TLS.Email, Serves: serves, Written: written,
 		HTTPPort: httpPort, TLSPort: tlsPort, Logger: component(log, "certs"),
 	}
+	var first certs.Authority
 	if c.TLS.Directory != nil {
-		o.Directory = c.TLS.Directory.String()
+		first.Directory = c.TLS.Directory.String()
 	}
 	if c.TLS.Roots != "" {
 		pem, err := os.ReadFile(c.TLS.Roots)
 		if err != nil {
 			return nil, c.Mistake("tls.roots", err.Error(), "a file this user may read")
 		}
-		o.Roots = x509.NewCertPool()
-		if !o.Roots.AppendCertsFromPEM(pem) {
+		first.Roots = x509.NewCertPool()
+		if !first.Roots.AppendCertsFromPEM(pem) {
 			return nil, c.Mistake("tls.roots", c.TLS.Roots+" holds no certificate", "a file of certificates in PEM")
 		}
 	}
+	o.Authorities = []certs.Authority{first}
 	return certs.NewACME(o)
 }
 

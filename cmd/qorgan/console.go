@@ -82,7 +82,8 @@ func ownACME(c *config.Config, log zerolog.Logger) (*certs.ACME, error) {
 		log.Warn().Str("name", name).Int("listening_on", port).Str("hint", "have connections to port 443 of that name end here").
 			Msg("the authority will look for the console on port 443")
 	}
-	return newACME(c, c.CertificateFolder(), 0, port, func(s string) bool { return s == name }, log)
+	itself := func(s string) bool { return s == name }
+	return newACME(c, c.CertificateFolder(), 0, port, itself, itself, log)
 }
 
 // buildConsole builds the console over the store of records. acme is where a

@@ -34,3 +34,9 @@ func (n *names) serves(name string) bool {
 	_, parent, _ := strings.Cut(name, ".")
 	return (*hosts)[name] || (*hosts)["*."+parent] || (*hosts)["*"]
 }
+
+// written reports whether name stands among the hosts as it is.
+func (n *names) written(name string) bool {
+	hosts := n.hosts.Load()
+	return hosts != nil && (*hosts)[name]
+}

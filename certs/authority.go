@@ -1,0 +1,497 @@
+package certs
+
+import (
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"net"
+	"net/http"
+	"net/url"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/caddyserver/certmagic"
+	"github.com/mholt/acmez/v3"
+	"github.com/mholt/acmez/v3/acme"
+	"github.com/rs/zerolog"
+)
+
+const (
+	// defaultProfile is Let's Encrypt's profile of 45 days: its margin for
+	// renewal outlives a country's disconnection of some days, which that of its
+	// six-day profile does not.
+	defaultProfile = "tlsserver"
+	// Let's Encrypt takes 300 new orders of an account in three hours.
+	defaultOrders, defaultOrdersIn = 300, 3 * time.Hour
+	// directoryTime bounds asking whether an authority is there at all.
+	directoryTime = 10 * time.Second
+	// directoryLife is how long the answer is believed.
+	directoryLife = time.Hour
+	// directoryAgain is how long after a failure it is not asked again, so that
+	// many orders do not wait for one authority one after the other.
+	directoryAgain = 5 * time.Second
+	requestTime    = 30 * time.Second
+)
+
+// Authority is a public authority (RFC 8555) and what we are to it.
+type Authority struct {
+	Directory string         // its directory; Let's Encrypt's when empty
+	Roots     *x509.CertPool // whom its own TLS is checked with; the system's when nil
+	Email     string         // the accounts' contact; may be empty
+	Accounts  int            // accounts over which orders are spread; 1 when 0
+	Profile   string         // of certificates; when empty 45 days where offered, else its own choice
+
+	// KeyID and MACKey bind our accounts to one that the authority knows (RFC
+	// 8555, section 7.3.4); the key is base64url. Empty when it asks for none.
+	KeyID, MACKey string
+
+	// Orders in OrdersIn are what it takes of one account: 300 in three hours
+	// when 0.
+	Orders   int
+	OrdersIn time.Duration
+}
+
+// authority talks to one.
+type authority struct {
+	Authority
+	key     string // of what is its in storage
+	storage Storage
+	rates   *rates
+	client  *acmez.Client
+	log     zerolog.Logger
+
+	mu        sync.Mutex // held while an account is registered
+	accounts  []*acme.Account
+	directory acme.Directory
+	fetched   time.Time // of directory
+	missed    time.Time // when it could not be fetched
+	missing   error     // why
+}
+
+func newAuthority(a Authority, storage Storage, rates *rates, solvers map[string]acmez.Solver, log zerolog.Logger) *authority {
+	if a.Directory == "" {
+		a.Directory = certmagic.LetsEncryptProductionCA
+	}
+	a.Accounts = max(a.Accounts, 1)
+	if a.Orders == 0 || a.OrdersIn == 0 {
+		a.Orders, a.OrdersIn = defaultOrders, defaultOrdersIn
+	}
+	dialer := &net.Dialer{Timeout: directoryTime, KeepAlive: 2 * time.Minute}
+	transport := &http.Transport{
+		Proxy: http.ProxyFromEnvironment, DialContext: dialer.DialContext, ForceAttemptHTTP2: true,
+		TLSHandshakeTimeout: directoryTime, TLSClientConfig: &tls.Config{RootCAs: a.Roots},
+		MaxIdleConnsPerHost: freshWorkers, IdleConnTimeout: time.Minute,
+	}
+	client := &acme.Client{
+		Directory: a.Directory, UserAgent: "Qorgan",
+		HTTPClient: &http.Client{Transport: listener{transport}, Timeout: requestTime},
+	}
+	if log.GetLevel() <= zerolog.DebugLevel {
+		client.Logger = newSlog(log)
+	}
+	return &authority{
+		Authority: a, key: (&certmagic.ACMEIssuer{CA: a.Directory}).IssuerKey(), storage: storage, rates: rates, log: log,
+		client:   &acmez.Client{Client: client, ChallengeSolvers: solvers},
+		accounts: make([]*acme.Account, a.Accounts),
+	}
+}
+
+// answer is what of an authority's answers the protocol's library does not hand
+// on.
+type answer struct {
+	mu         sync.Mutex
+	retryAfter time.Duration // of the last refusal; 0 when it named none
+}
+
+type answerKey struct{}
+
+// listener is a transport that notes it.
+type listener struct{ http.RoundTripper }
+
+func (l listener) RoundTrip(r *http.Request) (*http.Response, error) {
+	res, err := l.RoundTripper.RoundTrip(r)
+	a, ok := r.Context().Value(answerKey{}).(*answer)
+	if err != nil || !ok || res.StatusCode < 400 {
+		return res, err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.retryAfter = retryAfter(res.Header)
+	return res, nil
+}
+
+// retryAfter reads the header of RFC 9110, section 10.2.3.
+func retryAfter(h http.Header) time.Duration {
+	v := h.Get("Retry-After")
+	if d, err := time.ParseDuration(v + "s"); err == nil && d > 0 {
+		return d
+	}
+	if t, err := http.ParseTime(v); err == nil {
+		return max(time.Until(t), 0)
+	}
+	return 0
+}
+
+// look returns the authority's directory, or why it can not be had. It is asked
+// for before anything else: the library keeps all authorities waiting while it
+// fetches one's.
+func (a *authority) look(ctx context.Context) (acme.Directory, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if time.Since(a.fetched) < directoryLife {
+		return a.directory, nil
+	}
+	if a.missing != nil && time.Since(a.missed) < directoryAgain {
+		return acme.Directory{}, a.missing
+	}
+	d, err := a.fetch(ctx)
+	if err != nil {
+		a.missed, a.missing = time.Now(), err
+		return d, err
+	}
+	a.directory, a.fetched, a.missing = d, time.Now(), nil
+	return d, nil
+}
+
+func (a *authority) fetch(ctx context.Context) (acme.Directory, error) {
+	ctx, cancel := context.WithTimeout(ctx, directoryTime)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, a.Directory, nil)
+	if err != nil {
+		return acme.Directory{}, err
+	}
+	res, err := a.client.HTTPClient.Do(req)
+	if err != nil {
+		return acme.Directory{}, fmt.Errorf("%w: %w", errUnreachable, err)
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		return acme.Directory{}, fmt.Errorf("%w: its directory answers %s", errUnreachable, res.Status)
+	}
+	var d acme.Directory
+	if err := json.NewDecoder(io.LimitReader(res.Body, 1<<20)).Decode(&d); err != nil || d.NewOrder == "" {
+		return acme.Directory{}, fmt.Errorf("%w: %s is no directory of an ACME authority", errUnreachable, a.Directory)
+	}
+	return d, nil
+}
+
+// forgetDirectory has it asked for again, after an authority failed.
+func (a *authority) forgetDirectory() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.fetched = time.Time{}
+}
+
+// profile returns the profile to order with.
+func (a *authority) profile(d acme.Directory) (string, error) {
+	var offered map[string]string
+	if d.Meta != nil {
+		offered = d.Meta.Profiles
+	}
+	if a.Profile == "" {
+		if _, ok := offered[defaultProfile]; ok {
+			return defaultProfile, nil
+		}
+		return "", nil
+	}
+	if _, ok := offered[a.Profile]; !ok {
+		return "", fmt.Errorf("the authority offers no profile %q, but %s", a.Profile,
+			strings.Join(slices.Sorted(maps.Keys(offered)), ", "))
+	}
+	return a.Profile, nil
+}
+
+// pace is how many orders account i may make.
+func (a *authority) pace(i int) rate {
+	return rate{key: path.Join("qorgan", "pace", certmagic.StorageKeys.Safe(a.key), fmt.Sprint(i)+".json"),
+		every: a.OrdersIn / time.Duration(a.Orders), burst: a.Orders}
+}
+
+// soonest returns the account that may make the n-th order from now first, and
+// when.
+func (a *authority) soonest(ctx context.Context, n int) (account int, at time.Time) {
+	n = (n + a.Accounts - 1) / a.Accounts
+	for i := range a.accounts {
+		if t := a.rates.peek(ctx, a.pace(i), n); i == 0 || t.Before(at) {
+			account, at = i, t
+		}
+	}
+	return account, at
+}
+
+// issue orders a certificate for subject with a key. With replaced it is the
+// renewal of that one, made by the same account, which authorities that know
+// RFC 9773 do not count.
+func (a *authority) issue(ctx context.Context, subject string, key crypto.Signer, replaced *stored) (acme.Certificate, error) {
+	directory, err := a.look(ctx)
+	if err != nil {
+		return acme.Certificate{}, err
+	}
+	profile, err := a.profile(directory)
+	if err != nil {
+		return acme.Certificate{}, err
+	}
+	csr, err := acmez.NewCSR(key, []string{subject})
+	if err != nil {
+		return acme.Certificate{}, fmt.Errorf("make request: %w", err)
+	}
+	i, renewal := -1, false
+	if replaced != nil && replaced.authority == a.key && directory.RenewalInfo != "" {
+		i, renewal = a.accountAt(ctx, replaced.account)
+	}
+	if !renewal {
+		if i, err = a.waitTurn(ctx); err != nil {
+			return acme.Certificate{}, err
+		}
+	}
+	heard := new(answer)
+	ctx = context.WithValue(ctx, answerKey{}, heard)
+	for attempt := 0; ; attempt++ {
+		account, err := a.account(ctx, i)
+		if err != nil {
+			return acme.Certificate{}, a.refused(ctx, i, subject, heard, fmt.Errorf("register account: %w", err))
+		}
+		params, err := acmez.OrderParametersFromCSR(account, csr)
+		if err != nil {
+			return acme.Certificate{}, fmt.Errorf("make order: %w", err)
+		}
+		params.Profile = profile
+		if renewal {
+			params.Replaces = replaced.leaf()
+		}
+		chains, err := a.client.ObtainCertificate(ctx, params)
+		if p, ok := problem(err); ok && p.Type == acme.ProblemTypeAccountDoesNotExist && attempt == 0 {
+			a.forgetAccount(ctx, i) // the authority was set up anew
+			continue
+		}
+		if err != nil {
+			return acme.Certificate{}, a.refused(ctx, i, subject, heard, err)
+		}
+		if len(chains) == 0 {
+			return acme.Certificate{}, errors.New("the authority gave no certificate")
+		}
+		return chains[0], nil
+	}
+}
+
+// waitTurn waits until an account may order and returns it. A pause the
+// authority asked for is an error when it is long: another authority may do.
+func (a *authority) waitTurn(ctx context.Context) (int, error) {
+	for {
+		i, at := a.soonest(ctx, 1)
+		if wait := at.Sub(a.rates.now()); wait > 0 {
+			if s, ok := a.rates.known.get(a.pace(i).key); ok && !s.Until.Before(at) {
+				return 0, &pausedError{until: at}
+			}
+			if err := sleep(ctx, min(wait, time.Minute)); err != nil {
+				return 0, err
+			}
+			continue
+		}
+		again, err := a.rates.take(ctx, a.pace(i))
+		if err != nil {
+			return 0, err
+		}
+		if again.IsZero() {
+			return i, nil
+		}
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// refused makes an error of a refusal, and a pause when it was about the
+// account: an answer that names the name or its domain is about that.
+func (a *authority) refused(ctx context.Context, account int, subject string, heard *answer, err error) error {
+	heard.mu.Lock()
+	after := heard.retryAfter
+	heard.mu.Unlock()
+	p, told := problem(err)
+	switch {
+	case told && p.Type == acme.ProblemTypeRateLimited, told && p.Status == http.StatusTooManyRequests,
+		!told && strings.Contains(err.Error(), "HTTP 429"):
+		limit := &limitedError{err: err, after: after}
+		if told && (strings.Contains(p.Detail, strings.TrimPrefix(subject, "*.")) || strings.Contains(p.Detail, `"`+registered(subject)+`"`)) {
+			return limit
+		}
+		limit.account = true
+		limit.after = max(after, time.Minute)
+		if perr := a.rates.pause(ctx, a.pace(account), a.rates.now().Add(limit.after)); perr != nil {
+			return errors.Join(limit, perr)
+		}
+		return limit
+	case !told && ctx.Err() == nil:
+		a.forgetDirectory()
+	}
+	return err
+}
+
+// problem returns what an authority said in the words of RFC 8555.
+func problem(err error) (acme.Problem, bool) {
+	var p acme.Problem
+	ok := errors.As(err, &p)
+	return p, ok
+}
+
+// accountKeys are where account i and its key lie: account 0 where certmagic
+// and Caddy keep theirs.
+func (a *authority) accountKeys(i int) (about, key string) {
+	email := strings.ToLower(a.Email)
+	user, _, _ := strings.Cut(email, "@")
+	folder := email
+	if email == "" {
+		folder, user = "default", "default"
+	}
+	if i > 0 {
+		folder = fmt.Sprintf("%s-%d", folder, i+1)
+	}
+	safe := certmagic.StorageKeys.Safe
+	base := path.Join("acme", safe(a.key), "users", safe(folder), safe(user))
+	return base + ".json", base + ".key"
+}
+
+// account returns account i, registered with the authority.
+func (a *authority) account(ctx context.Context, i int) (acme.Account, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.accounts[i] != nil {
+		return *a.accounts[i], nil
+	}
+	about, _ := a.accountKeys(i)
+	if err := a.storage.Lock(ctx, about); err != nil {
+		return acme.Account{}, fmt.Errorf("lock account: %w", err)
+	}
+	defer func() { _ = a.storage.Unlock(context.WithoutCancel(ctx), about) }()
+	account, err := a.loadAccount(ctx, i)
+	if errors.Is(err, fs.ErrNotExist) {
+		account, err = a.register(ctx, i)
+	}
+	if err != nil {
+		return acme.Account{}, err
+	}
+	a.accounts[i] = &account
+	return account, nil
+}
+
+func (a *authority) loadAccount(ctx context.Context, i int) (acme.Account, error) {
+	about, key := a.accountKeys(i)
+	var account acme.Account
+	b, err := a.storage.Load(ctx, about)
+	if err != nil {
+		return account, readError(about, err)
+	}
+	if err := json.Unmarshal(b, &account); err != nil {
+		return account, fmt.Errorf("read %s: %w", about, err)
+	}
+	if b, err = a.storage.Load(ctx, key); err != nil {
+		return account, readError(key, err)
+	}
+	if account.PrivateKey, err = certmagic.PEMDecodePrivateKey(b); err != nil {
+		return account, fmt.Errorf("read %s: %w", key, err)
+	}
+	return account, nil
+}
+
+func (a *authority) register(ctx context.Context, i int) (acme.Account, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return acme.Account{}, err
+	}
+	account := acme.Account{PrivateKey: key, TermsOfServiceAgreed: true}
+	if a.Email != "" {
+		account.Contact = []string{"mailto:" + a.Email}
+	}
+	if a.KeyID != "" {
+		if err := account.SetExternalAccountBinding(ctx, a.client.Client, acme.EAB{KeyID: a.KeyID, MACKey: a.MACKey}); err != nil {
+			return acme.Account{}, fmt.Errorf("bind to external account: %w", err)
+		}
+	}
+	if account, err = a.client.NewAccount(ctx, account); err != nil {
+		return acme.Account{}, err
+	}
+	aboutName, keyName := a.accountKeys(i)
+	about, err := json.MarshalIndent(account, "", "\t")
+	if err != nil {
+		return acme.Account{}, err
+	}
+	pem, err := certmagic.PEMEncodePrivateKey(key)
+	if err != nil {
+		return acme.Account{}, err
+	}
+	if err := a.storage.Store(ctx, keyName, pem); err != nil {
+		return acme.Account{}, fmt.Errorf("write %s: %w", keyName, err)
+	}
+	if err := a.storage.Store(ctx, aboutName, about); err != nil {
+		return acme.Account{}, fmt.Errorf("write %s: %w", aboutName, err)
+	}
+	a.log.Info().Str("authority", a.host()).Int("account", i+1).Msg("account registered")
+	return account, nil
+}
+
+func (a *authority) forgetAccount(ctx context.Context, i int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.accounts[i] = nil
+	about, key := a.accountKeys(i)
+	_ = a.storage.Delete(ctx, about)
+	_ = a.storage.Delete(ctx, key)
+}
+
+// accountAt returns which account has an address.
+func (a *authority) accountAt(ctx context.Context, location string) (int, bool) {
+	if location == "" {
+		return -1, false
+	}
+	for i := range a.accounts {
+		if account, err := a.account(ctx, i); err == nil && account.Location == location {
+			return i, true
+		}
+	}
+	return -1, false
+}
+
+// revoke has the authority revoke a certificate (RFC 8555, section 7.6).
+func (a *authority) revoke(ctx context.Context, cert *stored, reason int) error {
+	if _, err := a.look(ctx); err != nil {
+		return err
+	}
+	i, ok := a.accountAt(ctx, cert.account)
+	if !ok {
+		i = 0
+	}
+	account, err := a.account(ctx, i)
+	if err != nil {
+		return fmt.Errorf("find account: %w", err)
+	}
+	return a.client.RevokeCertificate(ctx, account, cert.leaf(), account.PrivateKey, reason)
+}
+
+func (a *authority) host() string {
+	u, err := url.Parse(a.Directory)
+	if err != nil {
+		return a.Directory
+	}
+	return u.Host
+}

@@ -1,0 +1,104 @@
+package certs
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+)
+
+// State is what there is to say about a name's certificate first.
+type State string
+
+// States of a name.
+const (
+	Valid   State = "valid"   // nothing to do
+	Waiting State = "waiting" // without a certificate, an order is under way or waits for its turn
+	Late    State = "late"    // valid, but the last renewal failed
+	Expired State = "expired"
+	Failed  State = "failed"  // without a certificate, and the last order failed
+	Refused State = "refused" // without a certificate, and none was ordered
+)
+
+// Status is what is known about one name.
+type Status struct {
+	Name      string
+	State     State
+	NotAfter  time.Time // zero without a certificate
+	Authority string    // host of who issued it
+	Cause     Cause     // of the last failure, empty without one
+	Error     string    // its text
+	Next      time.Time // next attempt or renewal; zero: with the next visitor
+}
+
+// Status returns what is known about every name with a certificate, an order
+// or a failure, by name.
+func (a *ACME) Status() []Status {
+	now := a.now()
+	byName := map[string]Status{}
+	a.mu.Lock()
+	for name, h := range a.held {
+		s := Status{Name: name, State: Valid, NotAfter: h.notAfter, Next: h.renewAt, Authority: a.hostOf(h.authority)}
+		if !now.Before(h.notAfter) {
+			s.State = Expired
+		}
+		byName[name] = s
+	}
+	for name := range a.jobs {
+		if _, ok := byName[name]; !ok {
+			byName[name] = Status{Name: name, State: Waiting}
+		}
+	}
+	a.mu.Unlock()
+	a.door.failures.each(func(name string, f failure) bool {
+		s, ok := byName[name]
+		switch {
+		case !ok:
+			s = Status{Name: name, State: Failed}
+		case s.State == Valid:
+			s.State = Late
+		}
+		s.Cause, s.Error, s.Next = f.Cause, f.Error, f.Next
+		byName[name] = s
+		return true
+	})
+	a.door.refused.each(func(name string, f failure) bool {
+		if _, ok := byName[name]; !ok {
+			byName[name] = Status{Name: name, State: Refused, Cause: f.Cause, Error: f.Error}
+		}
+		return true
+	})
+	list := make([]Status, 0, len(byName))
+	for _, s := range byName {
+		list = append(list, s)
+	}
+	slices.SortFunc(list, func(x, y Status) int { return strings.Compare(x.Name, y.Name) })
+	return list
+}
+
+func (a *ACME) hostOf(key string) string {
+	for _, ca := range a.authorities {
+		if ca.key == key {
+			return ca.host()
+		}
+	}
+	return key
+}
+
+// Queue is how many names wait for a first certificate, and when the last of
+// them will be ordered for; zero when nobody waits. The first authority's
+// limits decide.
+type Queue struct {
+	Length int
+	Last   time.Time
+}
+
+// Queue returns the state of the queue.
+func (a *ACME) Queue(ctx context.Context) Queue {
+	n := a.fresh.length()
+	if n == 0 {
+		return Queue{}
+	}
+	_, at := a.authorities[0].soonest(ctx, n)
+	return Queue{Length: n, Last: at}
+}
