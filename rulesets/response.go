@@ -3,6 +3,7 @@ package rulesets
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"net"
 	"net/http"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/qorgan/qorgan/event"
 	"github.com/qorgan/qorgan/exchange"
 	"github.com/qorgan/qorgan/rulesets/fastpath"
+	"github.com/qorgan/qorgan/rulesets/reader"
 )
 
 // maxResponse is how much of a response's body the rules see. What follows is
@@ -132,7 +134,7 @@ func (w *inspector) headers() bool {
 	}
 	w.f = w.c.b.facts(w.c.x, w.c.req, w.c.host)
 	w.f.native = w.c.native
-	if w.innocent(nil) {
+	if w.innocent(nil, !w.inspectable()) {
 		return true
 	}
 	if err := w.open(); err != nil {
@@ -142,35 +144,87 @@ func (w *inspector) headers() bool {
 }
 
 // innocent reports whether the fast path has no doubt about the response, its
-// body as far as it is known.
-func (w *inspector) innocent(page []byte) bool {
-	res := fastpath.Response{Input: fastpath.Input{Request: w.c.req}, Status: w.status, Proto: w.c.r.Proto, Body: page}
+// body as far as it is known. last tells that nothing more of it is looked at.
+func (w *inspector) innocent(page []byte, last bool) bool {
+	res := w.response()
+	res.Body = page
+	if !w.e.innocent(&res, &w.f) {
+		return false
+	}
+	if last {
+		w.c.j.countResponses.fast.Add(1)
+		w.c.j.offerResponse(w.e, &res, &w.f, w.buf != nil, w.c.x.Site.Name, profileOf(w.c.x))
+	}
+	return true
+}
+
+// response is the answer as the rules see it, without its body.
+func (w *inspector) response() fastpath.Response {
+	res := fastpath.Response{Input: fastpath.Input{Request: w.c.req}, Status: w.status, Proto: w.c.r.Proto}
 	for name, values := range w.Header() {
 		for _, v := range values {
 			res.Fields = append(res.Fields, event.Field{Name: name, Value: v})
 		}
 	}
-	return w.e.innocent(&res, &w.f)
+	return res
 }
 
 // open begins a transaction and runs it through phase 3.
 func (w *inspector) open() (err error) {
-	facts := w.f
+	w.c.j.countResponses.judged.Add(1)
+	res := w.response()
+	w.t, err = w.e.beginResponse(w.c.r.Context(), w.c.req, &w.f, &res)
+	return err
+}
+
+// beginResponse opens a transaction about a response and runs it through phase
+// 3. The transaction is to be closed after an error too, when there is one.
+func (e *engine) beginResponse(ctx context.Context, r *reader.Request, f *Facts, res *fastpath.Response) (*transaction, error) {
+	facts := *f
 	facts.native = false // of the request, what the reader found is enough here
-	if w.t, err = w.e.begin(w.c.r.Context(), "", &facts, w.c.req); err != nil {
-		return err
+	t, err := e.begin(ctx, "", &facts, r)
+	if err != nil {
+		return t, err
 	}
-	if err := w.t.headers(); err != nil {
-		return err
+	if err := t.headers(); err != nil {
+		return t, err
 	}
-	return w.t.guard(func() {
-		for name, values := range w.Header() {
-			for _, v := range values {
-				w.t.tx.AddResponseHeader(name, v)
-			}
+	return t, t.guard(func() {
+		for _, h := range res.Fields {
+			t.tx.AddResponseHeader(h.Name, h.Value)
 		}
-		w.t.tx.ProcessResponseHeaders(w.status, w.c.r.Proto)
+		t.tx.ProcessResponseHeaders(res.Status, res.Proto)
 	})
+}
+
+// page runs phase 4.
+func (t *transaction) page(b []byte) error {
+	var failed error
+	err := t.guard(func() {
+		if _, _, failed = t.tx.WriteResponseBody(b); failed == nil {
+			_, failed = t.tx.ProcessResponseBody()
+		}
+	})
+	if err != nil {
+		return err
+	}
+	return failed
+}
+
+// judgeResponse judges a response with all rules, its body when page is set.
+func (e *engine) judgeResponse(ctx context.Context, r *reader.Request, f *Facts, res *fastpath.Response, page bool) (Verdict, error) {
+	t, err := e.beginResponse(ctx, r, f, res)
+	if t != nil {
+		defer t.close()
+	}
+	if err == nil && page {
+		err = t.page(res.Body)
+	}
+	if err != nil {
+		return Verdict{}, err
+	}
+	matches, _ := t.matches()
+	return Verdict{Score: t.outboundScore(), Matches: matches}, nil
 }
 
 // inspectable reports whether rules read this response's body.
@@ -212,22 +266,14 @@ func (w *inspector) body() bool {
 		page = inflate(enc, page)
 	}
 	if w.t == nil {
-		if w.innocent(page) {
+		if w.innocent(page, true) {
 			return true
 		}
 		if err := w.open(); err != nil {
 			return w.fail(w.e, err)
 		}
 	}
-	var failed error
-	err := w.t.guard(func() {
-		if _, _, failed = w.t.tx.WriteResponseBody(page); failed == nil {
-			_, failed = w.t.tx.ProcessResponseBody()
-		}
-	})
-	if err == nil {
-		err = failed
-	}
+	err := w.t.page(page)
 	if err != nil {
 		return w.fail(w.t.e, err)
 	}

@@ -84,9 +84,11 @@ type Judge struct {
 	pool    bufferPool
 	observe func(*event.Event) // sees events before secrets are masked; for tests
 
-	audit  *auditor // nil without the fast path
-	count  counters
-	closed sync.Once
+	audit          *auditor // nil without the fast path
+	count          counters
+	countResponses counters
+	disputes       disputes
+	closed         sync.Once
 
 	mu     sync.Mutex
 	wanted inputs
@@ -233,6 +235,8 @@ func (j *Judge) engine(h half, in inputs, profile string) (*engine, error) {
 		}
 		if !j.opts.FastPath {
 			e.fast = nil
+		} else if j.disputes.isOff(engineOf{h, profile}) {
+			e.fast.off.Store(true)
 		}
 		j.engines.Store(key, e)
 		return e, nil
