@@ -84,4 +84,13 @@ type Match struct {
 	Score    int      `json:"score"` // what this match added to the anomaly score
 	Phase    int      `json:"phase"`
 	Tags     []string `json:"tags,omitempty"`
+	Hole     *Hole    `json:"hole,omitempty"` // what a virtual patch closes; not to be changed
+}
+
+// Hole is a known hole that a request was after.
+type Hole struct {
+	CVE      string `json:"cve"`            // CVE-2020-25213
+	Product  string `json:"product"`        // core/NAME, plugin/NAME or theme/NAME, by its folder
+	Affected string `json:"affected"`       // the versions that have it, in words
+	Seen     string `json:"seen,omitempty"` // the version the site was last seen to run; empty when unknown
 }

@@ -26,6 +26,10 @@ import (
 type Profile struct {
 	Rules      []Source
 	Exclusions []config.Exclusion
+
+	// Holes are the known holes that rules of the profile close, by rule id:
+	// what an event says of a virtual patch that matched.
+	Holes map[int]event.Hole
 }
 
 // Options configure a Judge.

@@ -8,7 +8,6 @@ import (
 	"path"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/qorgan/qorgan/config"
@@ -24,6 +23,27 @@ type Patch struct {
 	Name  string // the file's name
 	Rules []int  // ids of its rules
 	Text  string // its rules in SecLang, parameter names as PHP spells them
+	Raw   string // the file as it was written
+}
+
+// FirstRule and LastRule bound the rule ids of patches. Those that come with
+// the program begin at the lower end, an owner's own at [OwnRule].
+const (
+	FirstRule = 2100000
+	OwnRule   = 2150000
+	LastRule  = 2199999
+)
+
+// ID is what a person calls the patch: its file's name without its ending.
+func (p *Patch) ID() string { return strings.TrimSuffix(p.Name, Ending) }
+
+// Ending is how the name of a patch's file ends.
+const Ending = ".conf"
+
+// Slug is the name of the product's folder.
+func (p *Patch) Slug() string {
+	_, slug, _ := strings.Cut(p.Product, "/")
+	return slug
 }
 
 // Header is what a patch says about itself.
@@ -72,7 +92,7 @@ func Builtin() ([]*Patch, error) {
 // Load reads every *.conf file of a folder. Its error joins one for each file
 // that is no patch.
 func Load(files fs.FS) ([]*Patch, error) {
-	names, err := fs.Glob(files, "*.conf")
+	names, err := fs.Glob(files, "*"+Ending)
 	if err != nil {
 		return nil, err
 	}
@@ -97,7 +117,6 @@ func Load(files fs.FS) ([]*Patch, error) {
 var (
 	cveNumber = regexp.MustCompile(`^CVE-\d{4}-\d{4,}$`)
 	product   = regexp.MustCompile(`^(core|plugin|theme)/[\w-]+$`)
-	ruleID    = regexp.MustCompile(`(?m)[",\s]id:'?(\d+)`)
 )
 
 // Parse reads one patch. name is used in errors.
@@ -106,7 +125,7 @@ func Parse(name, text string) (*Patch, error) {
 	if !ok || !strings.HasPrefix(text, "---\n") {
 		return nil, fmt.Errorf("%s:1: no header: a patch begins with its header between two lines of ---", name)
 	}
-	p := &Patch{Name: name}
+	p := &Patch{Name: name, Raw: text}
 	if err := config.Decode(name, []byte(head), &p.Header); err != nil {
 		return nil, err
 	}
@@ -127,40 +146,15 @@ func Parse(name, text string) (*Patch, error) {
 	if !slices.Contains([]config.Who{"", config.Member, config.Author, config.Admin}, p.Spares) {
 		wrong("spares: %q; write member, author or admin, or leave it out", p.Spares)
 	}
-	for _, m := range ruleID.FindAllStringSubmatch(rules, -1) {
-		id, err := strconv.Atoi(m[1])
-		if err != nil {
-			wrong("rule id %s is too long", m[1])
-		}
-		p.Rules = append(p.Rules, id)
+	ids, mistakes := readRules(rules)
+	p.Rules = ids
+	line := strings.Count(text[:len(text)-len(rules)], "\n")
+	for _, m := range mistakes {
+		errs = append(errs, fmt.Errorf("%s:%d: %s", name, line+m.line, m.what))
 	}
 	if len(p.Rules) == 0 {
 		wrong("no rule with an id")
 	}
 	p.Text = rulesets.PHPNames(rules)
 	return p, errors.Join(errs...)
-}
-
-// Add puts patches into every profile: their rules, and whom each spares.
-func Add(profiles map[string]rulesets.Profile, list []*Patch) {
-	// Coraza includes at most a hundred files, so all patches are one.
-	var text strings.Builder
-	var spared []config.Exclusion
-	for _, p := range list {
-		fmt.Fprintf(&text, "# %s\n%s\n", p.Name, p.Text)
-		if p.Spares == "" {
-			continue
-		}
-		x := config.Exclusion{Who: p.Spares, Reason: p.CVE + " is a hole for those who may not do this"}
-		for _, id := range p.Rules {
-			x.Rules = append(x.Rules, config.RuleRange{First: id, Last: id})
-		}
-		spared = append(spared, x)
-	}
-	source := rulesets.Source{Name: "patches", Text: text.String()}
-	for name, p := range profiles {
-		p.Rules = append(slices.Clip(p.Rules), source)
-		p.Exclusions = slices.Concat(p.Exclusions, spared)
-		profiles[name] = p
-	}
 }

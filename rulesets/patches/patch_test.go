@@ -1,17 +1,10 @@
 package patches
 
 import (
-	"fmt"
-	"net/http"
-	"net/http/httptest"
-	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
-	"time"
 
-	"github.com/qorgan/qorgan/config"
-	"github.com/qorgan/qorgan/event"
 	"github.com/qorgan/qorgan/exchange"
 	"github.com/qorgan/qorgan/rulesets"
 )
@@ -27,17 +20,19 @@ func builtin(t *testing.T) []*Patch {
 
 func TestBuiltinPatchesAreDistinct(t *testing.T) {
 	list := builtin(t)
-	holes, ids := map[string]bool{}, map[int]string{}
+	if err := Distinct(list); err != nil {
+		t.Error(err)
+	}
+	holes := map[string]bool{}
 	for _, p := range list {
 		holes[p.CVE] = true
 		for _, id := range p.Rules {
-			if id < 2100000 || id > 2199999 {
-				t.Errorf("%s: rule %d is not among the patches' ids, 2100000-2199999", p.Name, id)
+			if id >= OwnRule {
+				t.Errorf("%s: rule %d is an owner's; those of the program are below %d", p.Name, id, OwnRule)
 			}
-			if other, taken := ids[id]; taken {
-				t.Errorf("%s: rule %d is also in %s", p.Name, id, other)
-			}
-			ids[id] = p.Name
+		}
+		if !strings.HasPrefix(p.ID(), strings.ToLower(p.CVE)) {
+			t.Errorf("%s closes %s: a patch's name begins with its CVE", p.Name, p.CVE)
 		}
 	}
 	if len(holes) < 80 {
@@ -45,95 +40,24 @@ func TestBuiltinPatchesAreDistinct(t *testing.T) {
 	}
 }
 
-// bench judges requests as a site would that has all patches and the rule set.
-type bench struct {
-	judge *rulesets.Judge
-	site  *config.Site
-	last  event.Event
-	serve http.Handler
-}
-
-func newBench(t *testing.T, list []*Patch) *bench {
+// newBench is a bench of a site with the profile that visitors of any CMS get.
+func newBench(t *testing.T, list []*Patch) *Bench {
 	t.Helper()
-	b := &bench{site: config.DefaultSite()}
-	known := map[string]rulesets.Profile{"generic": {}}
-	Add(known, list)
-	var err error
-	b.judge, err = rulesets.New(rulesets.Options{Profiles: known, Record: func(e event.Event) { b.last = e }})
+	b, err := NewBench(t.Context(), rulesets.Profile{}, list)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { b.judge.Close() })
-	b.site.Name, b.site.Profile = "shop.example.kz", "generic"
-	build, err := b.judge.Prepare(t.Context(), []*config.Site{b.site})
-	if err != nil {
-		t.Fatal(err)
-	}
-	b.judge.Use(build)
-	b.serve = b.judge.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) }))
+	t.Cleanup(func() { b.Close() })
 	return b
-}
-
-// send returns the status and the rules that matched.
-func (b *bench) send(t *testing.T, r Request, rank exchange.Rank) (int, []int) {
-	t.Helper()
-	method, target, ok := strings.Cut(r.Request, " ")
-	if !ok {
-		t.Fatalf("request %q has no target", r.Request)
-	}
-	target = strings.ReplaceAll(target, " ", "%20")
-	req := httptest.NewRequest(method, "/", strings.NewReader(r.Body))
-	req.RequestURI, req.Host = target, b.site.Name
-	fields := []event.Field{{Name: "Host", Value: b.site.Name}, {Name: "User-Agent", Value: "Mozilla/5.0"}, {Name: "Accept", Value: "*/*"}}
-	if r.Body != "" {
-		kind := r.Type
-		if kind == "" {
-			kind = "application/x-www-form-urlencoded"
-		}
-		fields = append(fields, event.Field{Name: "Content-Type", Value: kind}, event.Field{Name: "Content-Length", Value: fmt.Sprint(len(r.Body))})
-	}
-	for _, h := range r.Header {
-		name, value, _ := strings.Cut(h, ":")
-		fields = append(fields, event.Field{Name: name, Value: strings.TrimSpace(value)})
-	}
-	for _, f := range fields {
-		req.Header.Add(f.Name, f.Value)
-	}
-	x := &exchange.Exchange{Site: b.site, Profile: b.site.Profile, Start: time.Now(), Rank: rank, Target: target, Proto: "HTTP/1.1", Fields: fields}
-	w := httptest.NewRecorder()
-	b.last = event.Event{}
-	b.serve.ServeHTTP(w, req.WithContext(exchange.With(req.Context(), x)))
-	return w.Code, b.last.Rules
-}
-
-// matched reports whether one of the patch's own rules did.
-func (p *Patch) matched(rules []int) bool {
-	return slices.ContainsFunc(p.Rules, func(id int) bool { return slices.Contains(rules, id) })
 }
 
 func TestPatches(t *testing.T) {
 	list := builtin(t)
 	b := newBench(t, list)
-	ranks := map[config.Who]exchange.Rank{config.Member: exchange.Member, config.Author: exchange.Author, config.Admin: exchange.Admin}
 	for _, p := range list {
-		t.Run(strings.TrimSuffix(p.Name, ".conf"), func(t *testing.T) {
-			if status, rules := b.send(t, p.Exploit, exchange.Visitor); status != http.StatusForbidden || !p.matched(rules) {
-				t.Errorf("the exploit: %d, rules %v, not ours", status, rules)
-			}
-			if _, rules := b.send(t, p.Harmless, exchange.Visitor); p.matched(rules) {
-				t.Errorf("the harmless request is refused")
-			}
-			if p.Spares == "" {
-				if _, rules := b.send(t, p.Exploit, exchange.Admin); !p.matched(rules) {
-					t.Errorf("an administrator is spared though nobody should be")
-				}
-				return
-			}
-			if _, rules := b.send(t, p.Exploit, ranks[p.Spares]); p.matched(rules) {
-				t.Errorf("a witnessed %s is not spared", p.Spares)
-			}
-			if _, rules := b.send(t, p.Exploit, ranks[p.Spares]-1); !p.matched(rules) {
-				t.Errorf("somebody below %s is spared", p.Spares)
+		t.Run(p.ID(), func(t *testing.T) {
+			if err := b.Try(t.Context(), p); err != nil {
+				t.Error(err)
 			}
 		})
 	}
@@ -144,9 +68,9 @@ func TestPatches(t *testing.T) {
 func TestPHPNames(t *testing.T) {
 	b := newBench(t, builtin(t))
 	for _, name := range []string{"swp_debug", "swp.debug", "swp%20debug", "swp+debug", "+swp_debug", "swp_debug[]", "swp_debug[x][y]", "swp[debug"} {
-		status, _ := b.send(t, Request{Request: "GET /wp-admin/admin-post.php?" + name + "=load_options"}, exchange.Visitor)
-		if status != http.StatusForbidden {
-			t.Errorf("%s passed: %d", name, status)
+		f, err := b.Judge(t.Context(), Request{Request: "GET /wp-admin/admin-post.php?" + name + "=load_options"}, exchange.Visitor)
+		if err != nil || !f.Refused {
+			t.Errorf("%s passed: %v", name, err)
 		}
 	}
 }
@@ -163,7 +87,13 @@ func TestParseSaysWhatIsWrong(t *testing.T) {
 		{"looks: l\n", "", "looks"},
 		{"looks: l", "look: l", "look"},
 		{"title: t", "title: t\nspares: everybody", "spares"},
-		{"id:2199999,", "", "no rule with an id"},
+		{"id:2199999,", "", "x.conf:12: a rule without an id"},
+		{"id:2199999", "id:942100", "x.conf:12: rule id 942100"},
+		{"SecRule", "SecRuleEngine Off\nSecRule", "x.conf:12: \"SecRuleEngine Off\""},
+		{"SecRule", "# why\n\nInclude /etc/passwd\nSecRule", "x.conf:14: \"Include"},
+		{"phase:2,deny", "phase:2,allow", "the action allow"},
+		{"deny", "deny,ctl:ruleEngine=Off", "the action ctl"},
+		{"deny", "deny,chain", "no second rule"},
 		{"exploit:\n  request: GET /a\n", "", "exploit"},
 	} {
 		_, err := Parse("x.conf", strings.Replace(good, tc.from, tc.to, 1))
@@ -173,5 +103,40 @@ func TestParseSaysWhatIsWrong(t *testing.T) {
 	}
 	if _, err := Load(fstest.MapFS{"a.conf": {Data: []byte("x")}, "b.conf": {Data: []byte(good)}}); err == nil {
 		t.Error("a folder with a bad patch loaded without a word")
+	}
+}
+
+func TestDistinctAndFind(t *testing.T) {
+	a, b, c := &Patch{Name: "a.conf", Rules: []int{1}}, &Patch{Name: "b.conf", Rules: []int{1}}, &Patch{Name: "a.conf", Rules: []int{2}}
+	a.CVE, b.CVE = "CVE-2020-0001", "CVE-2020-0001"
+	err := Distinct([]*Patch{a, b, c})
+	if err == nil || !strings.Contains(err.Error(), "b.conf: rule id 1 is taken by a.conf") || !strings.Contains(err.Error(), "a.conf: there is a patch of this name") {
+		t.Errorf("%v", err)
+	}
+	list := []*Patch{a, b}
+	for id, want := range map[string]int{"a": 1, "b.conf": 1, "cve-2020-0001": 2, "CVE-2020-0002": 0} {
+		if got := Find(list, id); len(got) != want {
+			t.Errorf("%s names %d patches, want %d", id, len(got), want)
+		}
+	}
+}
+
+// TestBenchTellsBrokenPromises tries patches that do not hold what they say.
+func TestBenchTellsBrokenPromises(t *testing.T) {
+	const good = "---\ncve: CVE-2020-0001\nproduct: plugin/x\naffected: '1'\ntitle: t\nlooks: l\nspares: admin\nexploit:\n  request: GET /?a=x\nharmless:\n  request: GET /?a=y\n---\nSecRule ARGS:a \"@streq x\" \"id:2199999,phase:2,deny,status:403,log,t:none\"\n"
+	for _, tc := range []struct{ from, to, want string }{
+		{"", "", ""},
+		{"@streq x", "@streq z", "its exploit is not refused"},
+		{"@streq x", "@rx ^[xy]$", "its harmless request is refused (rules 2199999)"},
+		{"GET /?a=y", "GET /?a=y&b=1'+UNION+SELECT+a,b+FROM+c--", "its harmless request is refused"},
+	} {
+		p, err := Parse("x.conf", strings.Replace(good, tc.from, tc.to, 1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = newBench(t, []*Patch{p}).Try(t.Context(), p)
+		if (err == nil) != (tc.want == "") || err != nil && !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%q instead of %q: %v", tc.to, tc.from, err)
+		}
 	}
 }
