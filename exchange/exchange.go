@@ -75,6 +75,10 @@ type Exchange struct {
 	// ask the CMS, and so take as long as an answer of the CMS.
 	Vouch func(user, password string) Rank
 
+	// Runs is what the site was seen to run; nil before anything was seen. Set
+	// by guard, never changed once set.
+	Runs *Runs
+
 	Judge    time.Duration // spent judging, summed over rooms
 	Upstream time.Duration // until the upstream's head
 	Score    int           // inbound anomaly score

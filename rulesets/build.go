@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/qorgan/qorgan/config"
+	"github.com/qorgan/qorgan/event"
 	"github.com/qorgan/qorgan/exchange"
 	"github.com/qorgan/qorgan/rulesets/exclude"
 	"github.com/qorgan/qorgan/rulesets/reader"
@@ -47,11 +48,22 @@ func (e *SiteError) Unwrap() error { return e.Err }
 
 // Prepare compiles whatever the sites need: engines not yet built and their
 // exclusions. Its error joins all mistakes: a [SiteError] or a [SourceError] for
-// each that somebody wrote.
+// each that somebody wrote; what was wanted is then forgotten, and the next
+// Prepare begins with what is in force.
 func (j *Judge) Prepare(ctx context.Context, sites []*config.Site) (*Build, error) {
 	j.mu.Lock()
 	b := newBuild(j, j.wanted)
 	j.mu.Unlock()
+	if err := b.prepare(ctx, sites); err != nil {
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		j.wanted = j.current.Load().in
+		return nil, err
+	}
+	return b, nil
+}
+
+func (b *Build) prepare(ctx context.Context, sites []*config.Site) error {
 	var errs []error
 	for name, p := range b.in.profiles {
 		set, err := exclude.Compile(p.Exclusions)
@@ -75,9 +87,10 @@ func (j *Judge) Prepare(ctx context.Context, sites []*config.Site) (*Build, erro
 			responses = responses || s.Responses
 		}
 	}
+	b.inUse(profiles)
 	for name, in := range profiles {
 		if err := ctx.Err(); err != nil {
-			return nil, err
+			return err
 		}
 		e, err := b.engine(inbound, name)
 		if err != nil {
@@ -100,15 +113,35 @@ func (j *Judge) Prepare(ctx context.Context, sites []*config.Site) (*Build, erro
 				}
 				// Not an error: without a program Coraza judges alone.
 				if _, err := e.fast.program(level); err != nil {
-					j.opts.Log.Warn().Err(err).Str("profile", name).Int("level", level).Msg("no fast path")
+					b.j.opts.Log.Warn().Err(err).Str("profile", name).Int("level", level).Msg("no fast path")
 				}
 			}
 		}
 	}
-	if err := errors.Join(errs...); err != nil {
-		return nil, err
+	return errors.Join(errs...)
+}
+
+// inUse adds the profiles that sites have become while the edge ran, because
+// their own leaves it open: no visitor of theirs waits for a compiler after a
+// change.
+func (b *Build) inUse(profiles map[string][levels + 1]bool) {
+	var all [levels + 1]bool
+	for _, in := range profiles {
+		for level := range in {
+			all[level] = all[level] || in[level]
+		}
 	}
-	return b, nil
+	was := b.j.current.Load()
+	if was == nil {
+		return
+	}
+	was.engines.Range(func(key, _ any) bool {
+		name := key.(engineOf).profile
+		if _, known := b.in.profiles[name]; known && profiles[name] == [levels + 1]bool{} {
+			profiles[name] = all
+		}
+		return true
+	})
 }
 
 // engine returns the engine for a profile.
@@ -134,4 +167,16 @@ func (b *Build) mask(site *config.Site, profile string, r *reader.Request, rank 
 	}
 	m := own.Match(exclude.Mask{}, r, rank, now)
 	return b.profiles[profile].Match(m, r, rank, now)
+}
+
+// holes says of each match of a virtual patch what it closes, and what the site
+// was last seen to run of it.
+func (b *Build) holes(x *exchange.Exchange, matches []event.Match) {
+	known := b.in.profiles[profileOf(x)].Holes
+	for i := range matches {
+		if hole, ok := known[matches[i].Rule]; ok {
+			hole.Seen = x.Runs.Version(hole.Product)
+			matches[i].Hole = &hole
+		}
+	}
 }

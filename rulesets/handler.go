@@ -149,6 +149,7 @@ func (c *call) passes(e *engine, headOnly bool) bool {
 	if v.Refused && !headOnly && c.vouched() {
 		return c.passes(e, headOnly)
 	}
+	c.b.holes(c.x, v.Matches)
 	switch {
 	case v.Refused && c.x.Site.Mode == config.Block:
 		ev := newEvent(c.x, c.req, c.host)

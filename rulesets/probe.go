@@ -56,7 +56,11 @@ type Excluded struct {
 // excluded it judges once more without exclusions, to tell what those took
 // away.
 func (j *Judge) Probe(ctx context.Context, site *config.Site, p Probe, excluded bool) (Finding, error) {
-	b := j.current.Load()
+	return j.current.Load().Probe(ctx, site, p, excluded)
+}
+
+// Probe judges by a build that need not be in force: to prove it before it is.
+func (b *Build) Probe(ctx context.Context, site *config.Site, p Probe, excluded bool) (Finding, error) {
 	if p.Proto == "" {
 		p.Proto = "HTTP/1.1"
 	}
@@ -77,6 +81,7 @@ func (j *Judge) Probe(ctx context.Context, site *config.Site, p Probe, excluded 
 	if err != nil {
 		return out, err
 	}
+	b.holes(x, out.Matches)
 	if a != nil && !site.Compat {
 		out.Refused, out.Status = true, a.Status
 	}

@@ -35,7 +35,11 @@ func (x siteChoice) judge(ctx context.Context, host string) (*edge, *config.Site
 	c.Sites = []*config.Site{site}
 	e := &edge{log: zerolog.Nop()}
 	e.config.Store(c)
-	if err := e.buildRules(ctx, eventSink{masked: func(event.Event) {}}); err != nil {
+	var at state
+	if x.Config != "" {
+		at = state{patches: patchFolder(c.Data), strict: true}
+	}
+	if err := e.buildRules(ctx, at, eventSink{masked: func(event.Event) {}}); err != nil {
 		return nil, nil, errors.Join(err, e.close())
 	}
 	return e, site, nil

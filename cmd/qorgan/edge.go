@@ -32,8 +32,11 @@ type edge struct {
 	names  *names
 	guard  *guard.Guard
 	judge  *rulesets.Judge
+	armory armory
 	server *proxy.Server
 	acme   *certs.ACME // of sites and the console; nil without a public authority
+
+	problem error // why added patches were left out at the start
 }
 
 // eventSink is where rooms hand their events. Its functions must not block.
@@ -45,18 +48,23 @@ type eventSink struct {
 
 // state says where a built edge keeps what must survive it.
 type state struct {
-	guard string // empty keeps nothing
-	certs string
+	guard   string // empty keeps nothing
+	certs   string
+	patches string // added virtual patches; empty for none
+	strict  bool   // a bad patch among them is an error, not left out with a word in the log
 }
 
-func stateOf(c *config.Config) state { return state{guard: c.Data, certs: c.CertificateFolder()} }
+func stateOf(c *config.Config) state {
+	return state{guard: c.Data, certs: c.CertificateFolder(), patches: patchFolder(c.Data)}
+}
 
 // scratchState reads what is there and writes into scratch only.
 func scratchState(c *config.Config, scratch string) state {
+	at := state{certs: scratch, patches: patchFolder(c.Data), strict: true}
 	if _, err := os.Stat(certs.RootFile(c.CertificateFolder())); err == nil {
-		return state{certs: c.CertificateFolder()}
+		at.certs = c.CertificateFolder()
 	}
-	return state{certs: scratch}
+	return at
 }
 
 // buildEdge builds everything that serving c needs and binds no address. Its
@@ -92,7 +100,7 @@ func buildParts(ctx context.Context, c *config.Config, at state, log zerolog.Log
 	e.config.Store(c)
 	e.names.use(c.Sites)
 	certificates, tlsErr := e.buildTLS(c, at.certs)
-	return e, certificates, errors.Join(tlsErr, e.buildGuard(at, sink.record), e.buildRules(ctx, sink))
+	return e, certificates, errors.Join(tlsErr, e.buildGuard(at, sink.record), e.buildRules(ctx, at, sink))
 }
 
 func component(log zerolog.Logger, name string) zerolog.Logger {
@@ -104,27 +112,32 @@ func (e *edge) buildGuard(at state, record func(event.Event)) (err error) {
 	return err
 }
 
-func (e *edge) buildRules(ctx context.Context, sink eventSink) (err error) {
-	known, err := profiles.Load()
-	if err != nil {
+func (e *edge) buildRules(ctx context.Context, at state, sink eventSink) (err error) {
+	e.armory.folder = at.patches
+	if e.armory.profiles, err = profiles.Load(); err != nil {
 		return fmt.Errorf("load profiles: %w", err)
 	}
-	holes, err := patches.Builtin()
-	if err != nil {
+	if e.armory.builtin, err = patches.Builtin(); err != nil {
 		return fmt.Errorf("load virtual patches: %w", err)
 	}
-	patches.Add(known, holes)
 	e.judge, err = rulesets.New(rulesets.Options{
 		Record:   sink.masked,
 		Redact:   sink.mask,
-		Profiles: known,
 		FastPath: true,
 		Log:      component(e.log, "rulesets"),
 	})
 	if err != nil {
 		return fmt.Errorf("build rules: %w", err)
 	}
-	rules, err := e.prepareRules(ctx, e.config.Load())
+	c := e.config.Load()
+	rules, err := e.prepareRules(ctx, c, true)
+	if err != nil && !at.strict {
+		// A site that has one patch less is better off than one that is not served.
+		if without, errWithout := e.prepareRules(ctx, c, false); errWithout == nil {
+			e.log.Error().Strs("mistakes", messages(err)).Str("hint", "correct or remove the files in "+e.armory.folder).Msg("added patches are not in force")
+			rules, e.problem, err = without, err, nil
+		}
+	}
 	if err != nil {
 		return err
 	}
@@ -132,8 +145,20 @@ func (e *edge) buildRules(ctx context.Context, sink eventSink) (err error) {
 	return nil
 }
 
-// prepareRules compiles what c says about rules, without putting it into force.
-func (e *edge) prepareRules(ctx context.Context, c *config.Config) (*rulesets.Build, error) {
+// prepareRules compiles what c says about rules and the virtual patches, with
+// those that were added or without, and puts nothing into force. It goes on
+// after a mistake.
+func (e *edge) prepareRules(ctx context.Context, c *config.Config, added bool) (*rulesets.Build, error) {
+	written := e.readRules(ctx, c)
+	rules, err := e.armory.prepare(ctx, e.judge, c, added)
+	if err := errors.Join(written, ruleMistakes(c, err)); err != nil {
+		return nil, err
+	}
+	return rules, nil
+}
+
+// readRules reads what c says about rules and has the judge want it.
+func (e *edge) readRules(ctx context.Context, c *config.Config) error {
 	var extra []rulesets.Source
 	var errs []error
 	for i, path := range c.Rules.Extra {
@@ -150,11 +175,7 @@ func (e *edge) prepareRules(ctx context.Context, c *config.Config) (*rulesets.Bu
 		}
 	}
 	e.judge.SetExtra(extra)
-	rules, err := e.judge.Prepare(ctx, c.Sites)
-	if err := errors.Join(append(errs, ruleMistakes(c, err))...); err != nil {
-		return nil, err
-	}
-	return rules, nil
+	return errors.Join(errs...)
 }
 
 func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
@@ -163,14 +184,17 @@ func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", ";
 // was. What only a start can change keeps its old value and is named in the
 // log.
 func (e *edge) reload(ctx context.Context, c *config.Config) error {
-	rules, err := e.prepareRules(ctx, c)
+	rules, err := e.prepareRules(ctx, c, true)
 	if err != nil {
-		return err
+		return errors.Join(err, e.tellArmed(err))
 	}
 	if err := e.server.Reload(c); err != nil {
 		return err
 	}
 	e.judge.Use(rules)
+	if err := e.tellArmed(nil); err != nil {
+		e.log.Warn().Err(err).Send()
+	}
 	e.names.use(c.Sites)
 	was := e.config.Swap(c)
 	for _, fixed := range []struct{ key, was, is string }{

@@ -30,7 +30,7 @@ func (x explainCmd) Run(p *process) error {
 	if err != nil {
 		return err
 	}
-	if code, ok := event.ParseCode(what); ok && !isRegular(what) {
+	if code, ok := event.ParseCode(what); ok && !isFile(what) {
 		return x.incident(p, code)
 	}
 	probe, err := readProbe(p.in, what)
@@ -90,11 +90,6 @@ func readProbe(in io.Reader, what string) (rulesets.Probe, error) {
 			"a file with a raw request, a curl command line, an incident code such as 7KQ2-M9XD, or - for standard input")
 	}
 	return explain.Parse(string(text))
-}
-
-func isRegular(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && info.Mode().IsRegular()
 }
 
 // incident prints the verdict that was recorded under code.

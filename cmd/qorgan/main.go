@@ -14,6 +14,7 @@ type commands struct {
 	Check   checkCmd   `cmd:"" help:"Build everything a start would build, and say every mistake."`
 	Explain explainCmd `cmd:"" help:"Say in plain words what the rules think of one request."`
 	Replay  replayCmd  `cmd:"" help:"Say which requests of the past the rules would refuse."`
+	Patch   patchCmd   `cmd:"" help:"Virtual patches: what is closed, and one more."`
 	Events  eventsCmd  `cmd:"" help:"Print what was recorded."`
 	Link    linkCmd    `cmd:"" help:"Print a link that signs in to the console, once."`
 	Health  healthCmd  `cmd:"" help:"Ask a running edge whether it takes requests."`

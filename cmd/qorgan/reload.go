@@ -20,19 +20,23 @@ import (
 // editors and templating tools write in several steps.
 const settle = 250 * time.Millisecond
 
-// watcher rereads the configuration on SIGHUP and when a file of it changes.
+// watcher rereads the configuration and the folder of added patches, on SIGHUP
+// and when a file of them changes, one change at a time.
 // Folders are watched, not files: most tools replace a file by another of its
 // name.
 type watcher struct {
-	file  string // empty: there is nothing to reread
-	load  func() (*config.Config, error)
-	apply func(context.Context, *config.Config) error
-	log   zerolog.Logger
-	asked chan chan error // made by newWatcher
+	file    string // empty: there is nothing to reread
+	load    func() (*config.Config, error)
+	apply   func(context.Context, *config.Config) error
+	patches string                      // folder of added patches
+	changed func() bool                 // that folder is not as it was read last
+	rearm   func(context.Context) error // puts it into force
+	log     zerolog.Logger
+	asked   chan chan error // made by newWatcher
 }
 
-func newWatcher(file string, load func() (*config.Config, error), apply func(context.Context, *config.Config) error, log zerolog.Logger) *watcher {
-	return &watcher{file: file, load: load, apply: apply, log: log, asked: make(chan chan error)}
+func newWatcher(file string, load func() (*config.Config, error), e *edge, log zerolog.Logger) *watcher {
+	return &watcher{file: file, load: load, apply: e.reload, patches: e.armory.folder, changed: e.armory.changed, rearm: e.rearm, log: log, asked: make(chan chan error)}
 }
 
 // ask has the configuration reread and returns what was wrong with it. It
@@ -68,8 +72,15 @@ func (w *watcher) run(ctx context.Context) error {
 		}
 		w.watchSites(folders)
 	}
-	quiet := time.NewTimer(time.Hour)
+	if err := w.watchPatches(folders); err != nil {
+		w.log.Warn().Err(err).Msg("added patches are not noticed; SIGHUP takes them")
+	}
+	quiet, patched := time.NewTimer(time.Hour), time.NewTimer(time.Hour)
 	quiet.Stop()
+	patched.Stop()
+	if w.changed() { // between the start and now
+		patched.Reset(settle)
+	}
 	for {
 		select {
 		case <-ctx.Done():
@@ -82,16 +93,51 @@ func (w *watcher) run(ctx context.Context) error {
 			if change.Name == w.sites() && change.Has(fsnotify.Create) {
 				w.watchSites(folders)
 			}
-			if w.concerns(change) {
+			switch {
+			case filepath.Dir(change.Name) == w.patches && isPatchFile(filepath.Base(change.Name)) && change.Op != fsnotify.Chmod:
+				patched.Reset(settle)
+			case w.concerns(change):
 				quiet.Reset(settle)
 			}
 		case err := <-folders.Errors:
 			w.log.Warn().Err(err).Msg("changes of the configuration may have been missed")
 			quiet.Reset(settle)
+			patched.Reset(settle)
 		case <-quiet.C:
 			w.reload(ctx, "change")
+		case <-patched.C:
+			w.repatch(ctx)
 		}
 	}
+}
+
+// watchPatches watches the folder of added patches, making it.
+func (w *watcher) watchPatches(folders *fsnotify.Watcher) error {
+	if err := os.MkdirAll(w.patches, 0o755); err != nil {
+		return err
+	}
+	return folders.Add(w.patches)
+}
+
+// repatch puts the added patches into force, or says why not.
+func (w *watcher) repatch(ctx context.Context) error {
+	began := time.Now()
+	err := w.rearm(ctx)
+	if err == nil {
+		w.log.Info().Dur("took", time.Since(began)).Msg("added patches in force")
+		return nil
+	}
+	w.log.Error().Strs("mistakes", messages(err)).Msg("added patches not put into force; what was in force goes on")
+	return err
+}
+
+// messages are the causes of an error, one text each.
+func messages(err error) []string {
+	var said []string
+	for _, cause := range causes(err) {
+		said = append(said, cause.Error())
+	}
+	return said
 }
 
 func (w *watcher) sites() string { return filepath.Join(filepath.Dir(w.file), "sites.d") }
@@ -124,8 +170,8 @@ func (w *watcher) concerns(change fsnotify.Event) bool {
 // asked.
 func (w *watcher) reload(ctx context.Context, cause string) error {
 	if w.file == "" {
-		w.log.Info().Msg("nothing to reload: the configuration came from the command line")
-		return nil
+		w.log.Info().Msg("the configuration came from the command line: only added patches are read again")
+		return w.repatch(ctx)
 	}
 	began := time.Now()
 	c, err := w.load()
@@ -136,10 +182,6 @@ func (w *watcher) reload(ctx context.Context, cause string) error {
 		w.log.Info().Str("cause", cause).Int("sites", len(c.Sites)).Dur("took", time.Since(began)).Msg("configuration reloaded")
 		return nil
 	}
-	var said []string
-	for _, cause := range causes(err) {
-		said = append(said, cause.Error())
-	}
-	w.log.Error().Str("cause", cause).Strs("mistakes", said).Msg("configuration not reloaded; the old one goes on serving")
+	w.log.Error().Str("cause", cause).Strs("mistakes", messages(err)).Msg("configuration not reloaded; the old one goes on serving")
 	return err
 }

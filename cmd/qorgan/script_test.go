@@ -42,7 +42,8 @@ func TestMain(m *testing.M) {
 //	envsubst FILE         replace $UPSTREAM in FILE
 //	occupy                listen on a free port; sets $BUSY to its address
 //
-// $UPSTREAM is the sample shop, behind which /hold waits.
+// $UPSTREAM is the sample shop, behind which /hold waits; $DOCS is the folder of
+// the documentation.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
@@ -54,6 +55,11 @@ func TestScripts(t *testing.T) {
 				upstream.Close()
 			})
 			env.Setenv("UPSTREAM", upstream.URL)
+			docs, err := filepath.Abs("../../docs")
+			if err != nil {
+				return err
+			}
+			env.Setenv("DOCS", docs)
 			env.Setenv("XDG_STATE_HOME", filepath.Join(env.WorkDir, "state"))
 			env.Values[worldKey{}] = w
 			return nil
@@ -144,11 +150,6 @@ func program(ts *testscript.TestScript) string {
 	}
 	ts.Fatalf("no qorgan in PATH")
 	return ""
-}
-
-func isFile(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && info.Mode().IsRegular()
 }
 
 func command(ts *testscript.TestScript, args []string) *exec.Cmd {

@@ -45,7 +45,7 @@ func (s *service) run() (err error) {
 	}
 	defer func() { err = errors.Join(err, e.close()) }()
 
-	files := newWatcher(s.file, s.load, e.reload, log)
+	files := newWatcher(s.file, s.load, e, log)
 	life := &lifecycle{log: log, patience: func() time.Duration { return c.Drain + cutTime }}
 	if s.behind != nil {
 		life.add("sample site", s.behind.run, s.behind.cut)
@@ -91,6 +91,10 @@ func (s *service) run() (err error) {
 	}
 	log.Info().Strs("http", opened.HTTP).Strs("https", opened.HTTPS).Str("admin", opened.Admin).Str("console", opened.Console).
 		Str("version", version()).Int("sites", len(c.Sites)).Msg("serving")
+	if err := e.tellArmed(e.problem); err != nil {
+		return err
+	}
+	defer os.Remove(armedFile(c.Data))
 	if err := opened.write(c.Data); err != nil {
 		return err
 	}

@@ -66,6 +66,20 @@ func match(b *strings.Builder, m event.Match) {
 	}
 	fmt.Fprintf(b, "  %6d %s%s\n", m.Rule, Words(m.Rule, m.Message), points)
 	fmt.Fprintf(b, "         in %s: %s\n", place(m.Variable, m.Key), clip(m.Value, 120))
+	if m.Hole != nil {
+		fmt.Fprintf(b, "         %s\n", hole(m.Hole))
+	}
+}
+
+// hole says which known hole a virtual patch closes, and what is known of this
+// site.
+func hole(h *event.Hole) string {
+	kind, name, _ := strings.Cut(h.Product, "/")
+	text := fmt.Sprintf("closes %s of the %s %s, versions: %s", h.CVE, kind, name, clip(h.Affected, 120))
+	if h.Seen != "" {
+		return text + "; this site answered as " + clip(h.Seen, 40)
+	}
+	return text + "; which version this site runs is not known"
 }
 
 func reason(x *config.Exclusion) string {
