@@ -143,6 +143,7 @@ func replaceBody(r *http.Request, judged io.Reader, size int64) {
 // request has ended.
 func (c *call) readBody() (goesOn bool, done func()) {
 	s := &spool{dir: c.j.opts.Spool, buf: c.j.pool.get()}
+	c.body = s
 	done = func() {
 		s.close()
 		c.j.pool.put(s.buf)

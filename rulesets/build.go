@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -75,7 +76,7 @@ func (b *Build) prepare(ctx context.Context, sites []*config.Site) error {
 	profiles := map[string][levels + 1]bool{} // by profile, the levels in use
 	responses := false
 	for _, s := range sites {
-		set, err := exclude.Compile(s.Exclusions)
+		set, err := exclude.Compile(b.exclusions(s))
 		if err != nil {
 			errs = append(errs, &SiteError{s, err})
 		}
@@ -144,6 +145,15 @@ func (b *Build) inUse(profiles map[string][levels + 1]bool) {
 	})
 }
 
+// exclusions are all that hold for a site beside its profile's.
+func (b *Build) exclusions(site *config.Site) []config.Exclusion {
+	standing := b.in.standing[site.Name]
+	if len(standing) == 0 {
+		return site.Exclusions
+	}
+	return slices.Concat(site.Exclusions, standing)
+}
+
 // engine returns the engine for a profile.
 func (b *Build) engine(h half, profile string) (*engine, error) {
 	key := engineOf{h, profile}
@@ -162,8 +172,8 @@ func (b *Build) engine(h half, profile string) (*engine, error) {
 // exclusions are compiled for it alone.
 func (b *Build) mask(site *config.Site, profile string, r *reader.Request, rank exchange.Rank, now time.Time) exclude.Mask {
 	own, known := b.sites[site]
-	if !known && len(site.Exclusions) > 0 {
-		own, _ = exclude.Compile(site.Exclusions)
+	if list := b.exclusions(site); !known && len(list) > 0 {
+		own, _ = exclude.Compile(list)
 	}
 	m := own.Match(exclude.Mask{}, r, rank, now)
 	return b.profiles[profile].Match(m, r, rank, now)

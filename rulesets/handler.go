@@ -46,6 +46,7 @@ type call struct {
 	req    *reader.Request
 	host   string
 	native bool // the reader gave up: Coraza reads the request itself
+	body   *spool
 }
 
 func (c *call) serve() {
@@ -154,11 +155,13 @@ func (c *call) passes(e *engine, headOnly bool) bool {
 	case v.Refused && c.x.Site.Mode == config.Block:
 		ev := newEvent(c.x, c.req, c.host)
 		withMatches(ev, v.Matches)
+		c.keep(ev.Code)
 		c.refuse(ev, v.Status, hasBody(c.r))
 		return false
 	case len(v.Matches) > 0 && c.x.Site.Mode == config.Detect && !headOnly:
 		ev := newEvent(c.x, c.req, c.host)
 		withMatches(ev, v.Matches)
+		c.keep(ev.Code)
 		c.record(ev)
 	}
 	return true

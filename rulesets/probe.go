@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/corazawaf/coraza/v3/types/variables"
 
@@ -27,6 +28,10 @@ type Probe struct {
 	Client  netip.Addr
 	Rank    exchange.Rank
 	Profile string // the profile in force; the site's own when empty
+
+	// Exclusions, when not nil, stand in place of the site's own and of those
+	// that stand beside the configuration; the profile's hold all the same.
+	Exclusions []config.Exclusion
 }
 
 // Finding is what a site would have done with a probe in block mode.
@@ -67,6 +72,14 @@ func (b *Build) Probe(ctx context.Context, site *config.Site, p Probe, excluded 
 	x := &exchange.Exchange{Site: site, Profile: p.Profile, Client: p.Client, Rank: p.Rank}
 	r, a := readProbe(&p, site)
 	f := b.facts(x, r, hostName(hostOf(p.Fields)))
+	if p.Exclusions != nil {
+		own, err := exclude.Compile(p.Exclusions)
+		if err != nil {
+			return Finding{}, err
+		}
+		now := time.Now()
+		f.Mask = b.profiles[profileOf(x)].Match(own.Match(exclude.Mask{}, r, x.Rank, now), r, x.Rank, now)
+	}
 	out := Finding{Level: f.Level, Threshold: f.Inbound, Profile: profileOf(x)}
 	if a != nil {
 		out.Reason, out.Detail = a.Name, a.Detail

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"io/fs"
 	"os"
@@ -37,6 +38,13 @@ type Options struct {
 	// Record takes every refusal and, in detect mode, every match. It must not
 	// block: the hot path calls it.
 	Record func(event.Event)
+
+	// Keep, when not nil, is given each request for which the rules made an
+	// event, byte for byte, under the event's code and before Record has the
+	// event. Bodies beyond [MaxKept] bytes are left out with their request. What
+	// it is given holds the visitor's secrets: it must not leave the process's
+	// memory unmasked. It must not block: the hot path calls it.
+	Keep func(code string, p Probe)
 
 	// Redact masks secrets in events before Record sees them. Without one,
 	// equal secrets show equal marks until the process ends.
@@ -103,6 +111,7 @@ type inputs struct {
 	release  *release
 	profiles map[string]Profile
 	extra    []Source
+	standing map[string][]config.Exclusion
 }
 
 // release is one release of the Core Rule Set.
@@ -180,6 +189,26 @@ func (j *Judge) SetProfiles(profiles map[string]Profile) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.wanted.profiles = profiles
+}
+
+// SetStanding replaces, for the next Prepare, the exclusions that hold beside
+// those of the configuration, by the site's name. They are taken as they are:
+// see the package mistake for which may be.
+func (j *Judge) SetStanding(standing map[string][]config.Exclusion) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.wanted.standing = standing
+}
+
+// RulesID names what a profile's requests are judged by at present: rule set,
+// own rules and the profile's exclusions. It changes when any of them does.
+func (j *Judge) RulesID(profile string) string {
+	in := j.current.Load().in
+	sum := sha256.New()
+	key := engineKey(inbound, in, profile)
+	sum.Write(key[:])
+	fmt.Fprintf(sum, "%+v", in.profiles[profile].Exclusions)
+	return hex.EncodeToString(sum.Sum(nil)[:8])
 }
 
 // LoadRules takes the Core Rule Set for the next Prepare from a folder, if that
