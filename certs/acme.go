@@ -193,7 +193,7 @@ func (a *ACME) Close() error {
 	a.advise.close()
 	a.wg.Wait()
 	for _, ca := range a.authorities {
-		ca.client.HTTPClient.CloseIdleConnections()
+		ca.plain.CloseIdleConnections()
 	}
 	a.door.close()
 	return nil

@@ -3,24 +3,17 @@ package certs
 import (
 	"context"
 	"crypto"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"maps"
 	"net"
 	"net/http"
 	"net/url"
 	"path"
-	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/certmagic"
@@ -71,14 +64,15 @@ type authority struct {
 	storage Storage
 	rates   *rates
 	client  *acmez.Client
+	plain   *http.Client // for what the protocol's library is not asked to do
 	log     zerolog.Logger
 
 	mu        sync.Mutex // held while an account is registered
 	accounts  []*acme.Account
-	directory acme.Directory
-	fetched   time.Time // of directory
-	missed    time.Time // when it could not be fetched
-	missing   error     // why
+	directory atomic.Pointer[acme.Directory] // the last one that was had
+	fetched   time.Time                      // when
+	missed    time.Time                      // when it could not be
+	missing   error                          // why
 }
 
 func newAuthority(a Authority, storage Storage, rates *rates, solvers map[string]acmez.Solver, log zerolog.Logger) *authority {
@@ -95,124 +89,22 @@ func newAuthority(a Authority, storage Storage, rates *rates, solvers map[string
 		TLSHandshakeTimeout: directoryTime, TLSClientConfig: &tls.Config{RootCAs: a.Roots},
 		MaxIdleConnsPerHost: freshWorkers, IdleConnTimeout: time.Minute,
 	}
-	client := &acme.Client{
-		Directory: a.Directory, UserAgent: "Qorgan",
-		HTTPClient: &http.Client{Transport: listener{transport}, Timeout: requestTime},
-	}
-	if log.GetLevel() <= zerolog.DebugLevel {
-		client.Logger = newSlog(log)
-	}
-	return &authority{
+	ca := &authority{
 		Authority: a, key: (&certmagic.ACMEIssuer{CA: a.Directory}).IssuerKey(), storage: storage, rates: rates, log: log,
-		client:   &acmez.Client{Client: client, ChallengeSolvers: solvers},
+		plain:    &http.Client{Transport: transport, Timeout: requestTime},
 		accounts: make([]*acme.Account, a.Accounts),
 	}
+	ca.client = &acmez.Client{ChallengeSolvers: solvers, Client: &acme.Client{
+		Directory: a.Directory, UserAgent: userAgent,
+		HTTPClient: &http.Client{Transport: listener{RoundTripper: transport, authority: ca}, Timeout: requestTime},
+	}}
+	if log.GetLevel() <= zerolog.DebugLevel {
+		ca.client.Logger = newSlog(log)
+	}
+	return ca
 }
 
-// answer is what of an authority's answers the protocol's library does not hand
-// on.
-type answer struct {
-	mu         sync.Mutex
-	retryAfter time.Duration // of the last refusal; 0 when it named none
-}
-
-type answerKey struct{}
-
-// listener is a transport that notes it.
-type listener struct{ http.RoundTripper }
-
-func (l listener) RoundTrip(r *http.Request) (*http.Response, error) {
-	res, err := l.RoundTripper.RoundTrip(r)
-	a, ok := r.Context().Value(answerKey{}).(*answer)
-	if err != nil || !ok || res.StatusCode < 400 {
-		return res, err
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.retryAfter = retryAfter(res.Header)
-	return res, nil
-}
-
-// retryAfter reads the header of RFC 9110, section 10.2.3.
-func retryAfter(h http.Header) time.Duration {
-	v := h.Get("Retry-After")
-	if d, err := time.ParseDuration(v + "s"); err == nil && d > 0 {
-		return d
-	}
-	if t, err := http.ParseTime(v); err == nil {
-		return max(time.Until(t), 0)
-	}
-	return 0
-}
-
-// look returns the authority's directory, or why it can not be had. It is asked
-// for before anything else: the library keeps all authorities waiting while it
-// fetches one's.
-func (a *authority) look(ctx context.Context) (acme.Directory, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if time.Since(a.fetched) < directoryLife {
-		return a.directory, nil
-	}
-	if a.missing != nil && time.Since(a.missed) < directoryAgain {
-		return acme.Directory{}, a.missing
-	}
-	d, err := a.fetch(ctx)
-	if err != nil {
-		a.missed, a.missing = time.Now(), err
-		return d, err
-	}
-	a.directory, a.fetched, a.missing = d, time.Now(), nil
-	return d, nil
-}
-
-func (a *authority) fetch(ctx context.Context) (acme.Directory, error) {
-	ctx, cancel := context.WithTimeout(ctx, directoryTime)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, a.Directory, nil)
-	if err != nil {
-		return acme.Directory{}, err
-	}
-	res, err := a.client.HTTPClient.Do(req)
-	if err != nil {
-		return acme.Directory{}, fmt.Errorf("%w: %w", errUnreachable, err)
-	}
-	defer res.Body.Close()
-	if res.StatusCode != http.StatusOK {
-		return acme.Directory{}, fmt.Errorf("%w: its directory answers %s", errUnreachable, res.Status)
-	}
-	var d acme.Directory
-	if err := json.NewDecoder(io.LimitReader(res.Body, 1<<20)).Decode(&d); err != nil || d.NewOrder == "" {
-		return acme.Directory{}, fmt.Errorf("%w: %s is no directory of an ACME authority", errUnreachable, a.Directory)
-	}
-	return d, nil
-}
-
-// forgetDirectory has it asked for again, after an authority failed.
-func (a *authority) forgetDirectory() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.fetched = time.Time{}
-}
-
-// profile returns the profile to order with.
-func (a *authority) profile(d acme.Directory) (string, error) {
-	var offered map[string]string
-	if d.Meta != nil {
-		offered = d.Meta.Profiles
-	}
-	if a.Profile == "" {
-		if _, ok := offered[defaultProfile]; ok {
-			return defaultProfile, nil
-		}
-		return "", nil
-	}
-	if _, ok := offered[a.Profile]; !ok {
-		return "", fmt.Errorf("the authority offers no profile %q, but %s", a.Profile,
-			strings.Join(slices.Sorted(maps.Keys(offered)), ", "))
-	}
-	return a.Profile, nil
-}
+const userAgent = "Qorgan"
 
 // pace is how many orders account i may make.
 func (a *authority) pace(i int) rate {
@@ -353,123 +245,6 @@ func problem(err error) (acme.Problem, bool) {
 	var p acme.Problem
 	ok := errors.As(err, &p)
 	return p, ok
-}
-
-// accountKeys are where account i and its key lie: account 0 where certmagic
-// and Caddy keep theirs.
-func (a *authority) accountKeys(i int) (about, key string) {
-	email := strings.ToLower(a.Email)
-	user, _, _ := strings.Cut(email, "@")
-	folder := email
-	if email == "" {
-		folder, user = "default", "default"
-	}
-	if i > 0 {
-		folder = fmt.Sprintf("%s-%d", folder, i+1)
-	}
-	safe := certmagic.StorageKeys.Safe
-	base := path.Join("acme", safe(a.key), "users", safe(folder), safe(user))
-	return base + ".json", base + ".key"
-}
-
-// account returns account i, registered with the authority.
-func (a *authority) account(ctx context.Context, i int) (acme.Account, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.accounts[i] != nil {
-		return *a.accounts[i], nil
-	}
-	about, _ := a.accountKeys(i)
-	if err := a.storage.Lock(ctx, about); err != nil {
-		return acme.Account{}, fmt.Errorf("lock account: %w", err)
-	}
-	defer func() { _ = a.storage.Unlock(context.WithoutCancel(ctx), about) }()
-	account, err := a.loadAccount(ctx, i)
-	if errors.Is(err, fs.ErrNotExist) {
-		account, err = a.register(ctx, i)
-	}
-	if err != nil {
-		return acme.Account{}, err
-	}
-	a.accounts[i] = &account
-	return account, nil
-}
-
-func (a *authority) loadAccount(ctx context.Context, i int) (acme.Account, error) {
-	about, key := a.accountKeys(i)
-	var account acme.Account
-	b, err := a.storage.Load(ctx, about)
-	if err != nil {
-		return account, readError(about, err)
-	}
-	if err := json.Unmarshal(b, &account); err != nil {
-		return account, fmt.Errorf("read %s: %w", about, err)
-	}
-	if b, err = a.storage.Load(ctx, key); err != nil {
-		return account, readError(key, err)
-	}
-	if account.PrivateKey, err = certmagic.PEMDecodePrivateKey(b); err != nil {
-		return account, fmt.Errorf("read %s: %w", key, err)
-	}
-	return account, nil
-}
-
-func (a *authority) register(ctx context.Context, i int) (acme.Account, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return acme.Account{}, err
-	}
-	account := acme.Account{PrivateKey: key, TermsOfServiceAgreed: true}
-	if a.Email != "" {
-		account.Contact = []string{"mailto:" + a.Email}
-	}
-	if a.KeyID != "" {
-		if err := account.SetExternalAccountBinding(ctx, a.client.Client, acme.EAB{KeyID: a.KeyID, MACKey: a.MACKey}); err != nil {
-			return acme.Account{}, fmt.Errorf("bind to external account: %w", err)
-		}
-	}
-	if account, err = a.client.NewAccount(ctx, account); err != nil {
-		return acme.Account{}, err
-	}
-	aboutName, keyName := a.accountKeys(i)
-	about, err := json.MarshalIndent(account, "", "\t")
-	if err != nil {
-		return acme.Account{}, err
-	}
-	pem, err := certmagic.PEMEncodePrivateKey(key)
-	if err != nil {
-		return acme.Account{}, err
-	}
-	if err := a.storage.Store(ctx, keyName, pem); err != nil {
-		return acme.Account{}, fmt.Errorf("write %s: %w", keyName, err)
-	}
-	if err := a.storage.Store(ctx, aboutName, about); err != nil {
-		return acme.Account{}, fmt.Errorf("write %s: %w", aboutName, err)
-	}
-	a.log.Info().Str("authority", a.host()).Int("account", i+1).Msg("account registered")
-	return account, nil
-}
-
-func (a *authority) forgetAccount(ctx context.Context, i int) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.accounts[i] = nil
-	about, key := a.accountKeys(i)
-	_ = a.storage.Delete(ctx, about)
-	_ = a.storage.Delete(ctx, key)
-}
-
-// accountAt returns which account has an address.
-func (a *authority) accountAt(ctx context.Context, location string) (int, bool) {
-	if location == "" {
-		return -1, false
-	}
-	for i := range a.accounts {
-		if account, err := a.account(ctx, i); err == nil && account.Location == location {
-			return i, true
-		}
-	}
-	return -1, false
 }
 
 // revoke has the authority revoke a certificate (RFC 8555, section 7.6).

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"hash/fnv"
 	"math/rand/v2"
+	"slices"
 	"time"
 )
 
@@ -221,27 +222,17 @@ func (a *ACME) advice(name string) (at time.Time, again time.Duration) {
 	if err != nil {
 		return time.Time{}, adviceEvery
 	}
-	for _, ca := range a.authorities {
-		if ca.key != cert.authority {
-			continue
-		}
-		d, err := ca.look(ctx)
-		if err != nil || d.RenewalInfo == "" {
-			return time.Time{}, adviceEvery
-		}
-		info, err := ca.client.GetRenewalInfo(ctx, cert.leaf())
-		if err != nil {
-			return time.Time{}, adviceEvery
-		}
-		again = adviceEvery
-		if info.RetryAfter != nil {
-			again = min(max(time.Until(*info.RetryAfter), time.Minute), 24*time.Hour)
-		}
-		if info.ExplanationURL != "" {
-			a.log.Warn().Str("name", name).Str("explanation", info.ExplanationURL).Time("renewal", info.SelectedTime).
-				Msg("the authority explains when it wants this certificate renewed")
-		}
-		return info.SelectedTime, again
+	i := slices.Index(a.keys, cert.authority)
+	got, err := a.authorities[i].advise(ctx, cert.leaf())
+	if err != nil {
+		a.log.Debug().Err(err).Str("name", name).Msg("the renewal goes by age")
 	}
-	return time.Time{}, adviceEvery
+	if got.why != "" {
+		a.log.Warn().Str("name", name).Str("explanation", got.why).Time("renewal", got.at).
+			Msg("the authority explains when it wants this certificate renewed")
+	}
+	if again = got.again; again == 0 {
+		again = adviceEvery
+	}
+	return got.at, min(max(again, time.Minute), 24*time.Hour)
 }

@@ -1,7 +1,9 @@
 package pebbletest
 
 import (
+	"bytes"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -34,7 +36,13 @@ type authority struct {
 	advice   atomic.Int64 // questions for the time of renewal (RFC 9773)
 	refused  atomic.Int64 // requests while down
 	down     atomic.Bool  // every request is answered 503
+	revoked  atomic.Int64
+	profile  atomic.Value          // of the last order
+	fault    atomic.Pointer[fault] // nil for none
 }
+
+// fault is what goes wrong with a request; it returns whether it has answered.
+type fault func(w http.ResponseWriter, r *http.Request) bool
 
 // plan is what an authority of a test is like.
 type plan struct {
@@ -42,7 +50,12 @@ type plan struct {
 	life              uint64 // of its certificates, in seconds
 	badNonces         int    // of 100 requests
 	silent            bool   // gives no advice on the time of renewal
+	binding           bool   // knows the account bindingID and no others
+	profiles          []string
 }
+
+// What an account is bound to.
+const bindingID, bindingKey = "kid-1", "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"
 
 // found starts an authority that ends with the test.
 func found(t *testing.T, p plan) *authority {
@@ -52,9 +65,21 @@ func found(t *testing.T, p plan) *authority {
 	t.Setenv("PEBBLE_AUTHZREUSE", "0")
 	quiet := log.New(io.Discard, "", 0)
 	store := db.NewMemoryStore()
-	issuer := ca.New(quiet, store, "", "ecdsa", 0, 1, map[string]ca.Profile{"default": {Description: "of a test", ValidityPeriod: p.life}})
+	if p.profiles == nil {
+		p.profiles = []string{"default"}
+	}
+	profiles := map[string]ca.Profile{}
+	for _, name := range p.profiles {
+		profiles[name] = ca.Profile{Description: "of a test", ValidityPeriod: p.life}
+	}
+	issuer := ca.New(quiet, store, "", "ecdsa", 0, 1, profiles)
+	if p.binding {
+		if err := store.AddExternalAccountKeyByID(bindingID, bindingKey); err != nil {
+			t.Fatal(err)
+		}
+	}
 	front := wfe.New(quiet, store, va.New(quiet, p.httpPort, p.tlsPort, false, nameServer(t), store), issuer,
-		[]string{"pebble.test"}, false, false, 0, 0)
+		[]string{"pebble.test"}, false, p.binding, 0, 0)
 	a := &authority{roots: x509.NewCertPool()}
 	a.roots.AddCert(issuer.GetRootCert(0).Cert)
 	a.server = httptest.NewTLSServer(a.watched(front.Handler(), p.silent))
@@ -70,6 +95,9 @@ func (a *authority) watched(next http.Handler, silent bool) http.Handler {
 			w.WriteHeader(http.StatusServiceUnavailable)
 			return
 		}
+		if f := a.fault.Load(); f != nil && (*f)(w, r) {
+			return
+		}
 		switch {
 		case r.URL.Path == wfe.DirectoryPath && silent:
 			withoutAdvice(w, r, next)
@@ -80,11 +108,27 @@ func (a *authority) watched(next http.Handler, silent bool) http.Handler {
 			a.issued.Add(1)
 		case r.URL.Path == "/order-plz":
 			a.orders.Add(1)
+			a.profile.Store(profileOf(r))
+		case r.URL.Path == "/revoke-cert":
+			a.revoked.Add(1)
 		case r.URL.Path == "/sign-me-up":
 			a.accounts.Add(1)
 		}
 		next.ServeHTTP(&nonceWatcher{ResponseWriter: w, seen: &a.nonces}, r)
 	})
+}
+
+// profileOf reads what a new order asks for, and leaves its body as it was.
+func profileOf(r *http.Request) string {
+	body, _ := io.ReadAll(r.Body)
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	var signed struct{ Payload string }
+	var order struct{ Profile string }
+	if json.Unmarshal(body, &signed) == nil {
+		payload, _ := base64.RawURLEncoding.DecodeString(signed.Payload)
+		_ = json.Unmarshal(payload, &order)
+	}
+	return order.Profile
 }
 
 // withoutAdvice answers with the directory of an authority that knows no RFC 9773.

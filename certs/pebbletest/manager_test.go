@@ -19,9 +19,6 @@ import (
 	"github.com/qorgan/qorgan/certs"
 )
 
-// Every test has names of its own: the library lets all managers of a process
-// wait for one another when they work on one name.
-
 // listeners opens what an edge gives its manager, before there is an
 // authority, which must know the ports.
 func listeners(t *testing.T) (plain *httptest.Server, secure net.Listener) {
@@ -49,14 +46,24 @@ func port(l net.Listener) int { return l.Addr().(*net.TCPAddr).Port }
 // of the TLS one; served are the names it serves.
 func open(t *testing.T, a *authority, dir string, plain *httptest.Server, secure net.Listener, served ...string) string {
 	t.Helper()
-	m, err := certs.NewACME(certs.ACMEOptions{
-		Dir: dir, Email: "owner@shop.example",
-		Authorities: []certs.Authority{{Directory: a.directory(), Roots: a.front()}},
-		HTTPPort:    port(plain.Listener), TLSPort: port(secure),
-		Serves:  func(name string) bool { return slices.Contains(served, name) },
-		Written: func(name string) bool { return slices.Contains(served, name) },
-		Logger:  zerolog.Nop(),
+	isServed := func(name string) bool { return slices.Contains(served, name) }
+	address, _ := openWith(t, plain, secure, certs.ACMEOptions{
+		Dir: dir, Authorities: []certs.Authority{a.known()}, Serves: isServed, Written: isServed,
 	})
+	return address
+}
+
+// known is the authority as a manager is told of it.
+func (a *authority) known() certs.Authority {
+	return certs.Authority{Directory: a.directory(), Roots: a.front()}
+}
+
+// openWith starts a manager with the options but for its ports, and returns it
+// and the address it answers handshakes at.
+func openWith(t *testing.T, plain *httptest.Server, secure net.Listener, o certs.ACMEOptions) (string, *certs.ACME) {
+	t.Helper()
+	o.Email, o.HTTPPort, o.TLSPort, o.Logger = "owner@shop.example", port(plain.Listener), port(secure), zerolog.New(testWriter{t}).Level(zerolog.InfoLevel)
+	m, err := certs.NewACME(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +80,15 @@ func open(t *testing.T, a *authority, dir string, plain *httptest.Server, secure
 			t.Error(err)
 		}
 	})
-	return secure.Addr().String()
+	return secure.Addr().String(), m
+}
+
+// testWriter shows what a manager says when the test fails.
+type testWriter struct{ t *testing.T }
+
+func (w testWriter) Write(b []byte) (int, error) {
+	w.t.Log(strings.TrimSpace(string(b)))
+	return len(b), nil
 }
 
 // TestRefusedNonces: an authority may refuse a nonce at any time (RFC 8555,
@@ -129,7 +144,7 @@ func TestUnknownNames(t *testing.T) {
 func TestAuthorityDown(t *testing.T) {
 	plain, secure := listeners(t)
 	a := found(t, plan{httpPort: port(plain.Listener), tlsPort: port(secure), life: 90 * 24 * 3600})
-	dir := folder(t)
+	dir := t.TempDir()
 	address := open(t, a, dir, plain, secure, "down.example")
 	first, err := leaf(t.Context(), address, "down.example", a.roots)
 	if err != nil {
@@ -170,7 +185,7 @@ func TestRenewal(t *testing.T) {
 			plain, secure := listeners(t)
 			a := found(t, plan{httpPort: port(plain.Listener), tlsPort: port(secure), life: 60, silent: c.silent})
 			name := c.by + ".renewal.example"
-			address := open(t, a, folder(t), plain, secure, name)
+			address := open(t, a, t.TempDir(), plain, secure, name)
 			first, err := leaf(t.Context(), address, name, a.roots)
 			if err != nil {
 				t.Fatal(err)
@@ -225,18 +240,6 @@ func TestDamagedStorage(t *testing.T) {
 			}
 		})
 	}
-}
-
-// folder returns a folder in which something may still be written after the
-// test: a manager that closes does not wait for what a handshake began.
-func folder(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "certs")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	return dir
 }
 
 func filesEnding(t *testing.T, dir, suffix string) []string {
