@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 
 	_ "modernc.org/sqlite" // the driver named "sqlite"
+
+	"github.com/qorgan/qorgan/internal/hold"
 )
 
 // File is the database's usual name in a data folder.
@@ -51,7 +53,10 @@ func Open(ctx context.Context, path string) (*DB, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
-	lock, err := hold(path + ".lock")
+	lock, err := hold.File(path + ".lock")
+	if held := (*hold.HeldError)(nil); errors.As(err, &held) {
+		err = &HintError{ErrHeld, held.Hint + ", or use another --data folder"}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open store %s: %w", path, err)
 	}
@@ -149,7 +154,7 @@ func (db *DB) Close() error {
 		}
 	}
 	if db.lock != nil {
-		errs = append(errs, release(db.lock))
+		errs = append(errs, hold.Release(db.lock))
 	}
 	return errors.Join(errs...)
 }

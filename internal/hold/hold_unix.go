@@ -1,6 +1,6 @@
 //go:build unix
 
-package store
+package hold
 
 import (
 	"errors"
@@ -12,9 +12,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// hold takes the lock file at path and writes this process's id into it. The
-// lock ends with the process, however that ends.
-func hold(path string) (*os.File, error) {
+// File takes the lock file at path and writes this process's id into it. The
+// lock ends with the process, however that ends. It fails with a [*HeldError]
+// while another process has it.
+func File(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
@@ -22,7 +23,7 @@ func hold(path string) (*os.File, error) {
 	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		holder, _ := io.ReadAll(io.LimitReader(f, 32))
-		err = &HintError{ErrHeld, fmt.Sprintf("stop process %s, or use another --data folder", strings.TrimSpace(string(holder)))}
+		err = &HeldError{Hint: fmt.Sprintf("stop process %s", strings.TrimSpace(string(holder)))}
 	}
 	if err == nil {
 		if err = f.Truncate(0); err == nil {
@@ -35,6 +36,6 @@ func hold(path string) (*os.File, error) {
 	return f, nil
 }
 
-// release gives the lock back. The file stays: removing it would race with
+// Release gives the lock back. The file stays: removing it would race with
 // the next process.
-func release(f *os.File) error { return f.Close() }
+func Release(f *os.File) error { return f.Close() }
