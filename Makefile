@@ -27,6 +27,7 @@ ifeq ($(RACE),)
 else
 	$(GO) test -race -short -timeout 20m $(ALL)
 	$(GO) test -timeout 20m ./rulesets/... ./proxy/... ./guard/...
+	$(GO) test -timeout 20m -run LargeUploads ./cmd/qorgan
 endif
 
 lint: ## gofmt and staticcheck, the version pinned in tools/go.mod

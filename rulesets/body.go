@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"sync"
 
 	"github.com/qorgan/qorgan/config"
@@ -17,10 +16,6 @@ import (
 // defaultInspect is how much of a body the rules see when the site sets no
 // limit.
 const defaultInspect = 4 << 20
-
-// inMemory is how much of a streamed body is held in memory; what follows goes
-// to a file.
-const inMemory = 1 << 20
 
 // errTooLarge is returned for a body larger than the rules may be asked to
 // read.
@@ -42,55 +37,6 @@ func (p *bufferPool) put(b *bytes.Buffer) {
 	if b.Cap() <= largestPooled {
 		b.Reset()
 		p.p.Put(b)
-	}
-}
-
-// spool keeps the bytes of a body that was read, in memory and beyond that in
-// a file without a name, for the upstream to get exactly what was judged.
-type spool struct {
-	dir  string
-	buf  *bytes.Buffer
-	file *os.File
-	size int64
-}
-
-// Write implements io.Writer.
-func (s *spool) Write(p []byte) (int, error) {
-	s.size += int64(len(p))
-	if s.file == nil && s.buf.Len()+len(p) <= inMemory {
-		return s.buf.Write(p)
-	}
-	if s.file == nil {
-		f, err := os.CreateTemp(s.dir, "qorgan-body-*")
-		if err != nil {
-			return 0, fmt.Errorf("spool body: %w", err)
-		}
-		s.file = f
-		// Nothing must be left behind when the process dies.
-		_ = os.Remove(f.Name())
-	}
-	if n, err := s.file.Write(p); err != nil {
-		return n, fmt.Errorf("spool body: %w", err)
-	}
-	return len(p), nil
-}
-
-// open returns the spooled bytes from their beginning.
-func (s *spool) open() (io.Reader, error) {
-	head := bytes.NewReader(s.buf.Bytes())
-	if s.file == nil {
-		return head, nil
-	}
-	if _, err := s.file.Seek(0, io.SeekStart); err != nil {
-		return nil, fmt.Errorf("spool body: %w", err)
-	}
-	return io.MultiReader(head, s.file), nil
-}
-
-// close lets the file go.
-func (s *spool) close() {
-	if s.file != nil {
-		_ = s.file.Close()
 	}
 }
 

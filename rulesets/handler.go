@@ -213,6 +213,11 @@ func (c *call) unreadable(err error) {
 		Protocol() (status int, name, detail string)
 	}
 	switch {
+	case errors.Is(err, errSpool):
+		c.j.opts.Log.Error().Err(err).Str("site", c.x.Site.Name).
+			Str("hint", "make room in "+c.j.opts.Spool+", or bound uploads with limits.body").Msg("an upload was refused for want of disk space")
+		ev.Kind, ev.Reason = event.KindEngine, "engine-spool"
+		c.refuse(ev, http.StatusServiceUnavailable, true)
 	case errors.As(err, &known):
 		status, name, _ := known.Protocol()
 		if status == http.StatusRequestTimeout {

@@ -75,8 +75,9 @@ type Options struct {
 	// Budget bounds the time spent judging one request; 5 seconds by default.
 	Budget time.Duration
 
-	// Spool is the folder for multipart bodies too large for memory; the
-	// system's temporary folder by default.
+	// Spool is the folder, which must exist, for multipart bodies too large for
+	// memory; the system's temporary folder by default, which may itself be
+	// memory.
 	Spool string
 
 	Log zerolog.Logger

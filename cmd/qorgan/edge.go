@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 
@@ -50,12 +51,13 @@ type eventSink struct {
 type state struct {
 	guard   string // empty keeps nothing
 	certs   string
+	spool   string // bodies on their way; empty is the system's temporary folder
 	patches string // added virtual patches; empty for none
 	strict  bool   // a bad patch among them is an error, not left out with a word in the log
 }
 
 func stateOf(c *config.Config) state {
-	return state{guard: c.Data, certs: c.CertificateFolder(), patches: patchFolder(c.Data)}
+	return state{guard: c.Data, certs: c.CertificateFolder(), spool: filepath.Join(c.Data, "spool"), patches: patchFolder(c.Data)}
 }
 
 // scratchState reads what is there and writes into scratch only.
@@ -120,10 +122,16 @@ func (e *edge) buildRules(ctx context.Context, at state, sink eventSink) (err er
 	if e.armory.builtin, err = patches.Builtin(); err != nil {
 		return fmt.Errorf("load virtual patches: %w", err)
 	}
+	if at.spool != "" {
+		if err := os.MkdirAll(at.spool, 0o700); err != nil {
+			return fmt.Errorf("make folder for uploads: %w", err)
+		}
+	}
 	e.judge, err = rulesets.New(rulesets.Options{
 		Record:   sink.masked,
 		Redact:   sink.mask,
 		FastPath: true,
+		Spool:    at.spool,
 		Log:      component(e.log, "rulesets"),
 	})
 	if err != nil {
