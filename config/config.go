@@ -30,6 +30,8 @@ type Config struct {
 	// Trusted says whose word on the client's address is taken. Nobody's by
 	// default.
 	Trusted Trusted `yaml:"trusted"`
+	// Capacity bounds what all requests together may take.
+	Capacity Capacity `yaml:"capacity"`
 	// Rules adds to the rules built in.
 	Rules Rules `yaml:"rules"`
 	// Log configures the process log.
@@ -90,6 +92,33 @@ type Trusted struct {
 	// ProxyProtocol are the peers that must send a PROXY protocol header,
 	// addresses or ranges. None by default.
 	ProxyProtocol []netip.Prefix `yaml:"proxy_protocol"`
+}
+
+// Capacity bounds what all requests together may take. What does not fit is
+// answered 503 with Retry-After: from 85 % of the memory on connections are not
+// kept open, from 92 % requests with a body are refused, from 95 % all. A site
+// among several may hold as many requests, and bytes of bodies, as are still
+// free.
+type Capacity struct {
+	// Memory is what the process may use, in bytes (512MiB). By default what
+	// GOMEMLIMIT says, else nine tenths of the container's limit, else half of
+	// the machine's memory.
+	Memory int64 `yaml:"memory" unit:"bytes"`
+	// Requests bounds the requests under way at once. By default one for each
+	// 64 KiB of memory, 1000 to 50000, and a quarter of the files the process may
+	// open.
+	Requests int `yaml:"requests"`
+	// Bodies bounds the bytes of request bodies in memory at once (128MiB). A
+	// quarter of memory by default.
+	Bodies int64 `yaml:"bodies" unit:"bytes"`
+	// Connections bounds the connections of visitors at once; beyond it the one
+	// that has waited longest among a few is closed. By default one for each
+	// 32 KiB of memory, as far as the process may open files.
+	Connections int `yaml:"connections"`
+	// ClientConnections bounds the connections of one client at once, which is
+	// an address, or a /64 of IPv6. Trusted proxies are not bounded. 256 by
+	// default.
+	ClientConnections int `yaml:"client_connections"`
 }
 
 // Rules adds to the rules built in. A relative path begins at the file's folder.
@@ -226,7 +255,8 @@ type Limits struct {
 	// Args bounds the number of parameters. 1000 by default, as PHP's
 	// max_input_vars.
 	Args int `yaml:"args"`
-	// HeaderTime bounds the time from accept to the end of the head. 10s by
+	// HeaderTime is how long a head may take, a connection's first from its
+	// acceptance. Each 500 bytes of it that have come add a second. 10s by
 	// default.
 	HeaderTime time.Duration `yaml:"header_time"`
 	// BodyRate is the bytes a second a body must keep up after ten seconds

@@ -99,6 +99,25 @@ func (k checker) process() {
 		k.wrong("console.space", "4GiB", "%d bytes keep no incident", k.Console.Space)
 	}
 	k.consoleName()
+	k.capacity()
+}
+
+// capacity checks what bounds all requests together; 0 is the default.
+func (k checker) capacity() {
+	c := k.Capacity
+	if c.Memory != 0 && c.Memory < 64<<20 {
+		k.wrong("capacity.memory", "512MiB", "the rules alone need more than %d bytes", c.Memory)
+	}
+	for _, n := range []struct {
+		path  string
+		value int64
+	}{
+		{"requests", int64(c.Requests)}, {"bodies", c.Bodies}, {"connections", int64(c.Connections)}, {"client_connections", int64(c.ClientConnections)},
+	} {
+		if n.value < 0 {
+			k.wrong("capacity."+n.path, "a number above 0, or nothing", "%d is negative", n.value)
+		}
+	}
 }
 
 // oneOf checks that value is one of a few words.

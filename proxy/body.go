@@ -21,6 +21,7 @@ const (
 var (
 	errBodyTooLarge error = &bodyError{http.StatusRequestEntityTooLarge, "body-length", "request body is larger than the site allows"}
 	errBodyTooSlow  error = &bodyError{http.StatusRequestTimeout, "body-slow", "request body arrives too slowly"}
+	errOverloaded   error = &bodyError{http.StatusServiceUnavailable, "overloaded", "there is no room for more of the request's body"}
 	errBodyClosed         = errors.New("request body was read after its request had ended")
 )
 
@@ -56,6 +57,7 @@ type body struct {
 	deadline time.Time     // as set on the connection
 	arrived  http.Header   // trailers of the visitor's request
 	trailer  http.Header   // of the outgoing request, filled at the end
+	held     int64         // bytes counted as held in memory
 
 	read   atomic.Int64
 	failed atomic.Pointer[error] // the first error other than io.EOF
@@ -88,11 +90,17 @@ func (b *body) Read(p []byte) (int, error) {
 	if b.closed.Load() { // looked at after the deadline was set, see end
 		return 0, errBodyClosed
 	}
+	b.call.conn.held.Waiting(start)
 	n, err := b.src.Read(p)
+	b.call.conn.held.Went()
 	b.waited += time.Since(start)
 	read = b.read.Add(int64(n))
 	if b.limit > 0 && read > b.limit {
 		return 0, b.fail(errBodyTooLarge)
+	}
+	if !b.hold(int64(n)) {
+		b.call.server.full(fullBodies)
+		return 0, b.fail(errOverloaded)
 	}
 	if err == nil {
 		return n, nil
@@ -115,6 +123,20 @@ func (b *body) Read(p []byte) (int, error) {
 		err = refused
 	}
 	return n, b.fail(err)
+}
+
+// hold counts what was read as held in memory, up to what a room may hold of
+// one body. It reports whether there is room.
+func (b *body) hold(n int64) bool {
+	if b.call.site == nil {
+		return true
+	}
+	n = min(n, b.call.site.holds-b.held)
+	if n <= 0 {
+		return true
+	}
+	b.held += n
+	return b.call.server.load.Hold(b.call.site.share, n)
 }
 
 // refused returns why the body has no single reading, nil when it has one as
@@ -184,6 +206,10 @@ func (b *body) end() {
 		// The server reads on for a while to use the connection again; a
 		// visitor who drips must not hold it so.
 		_ = b.rc.SetReadDeadline(time.Now().Add(unreadTime))
+	}
+	if b.held > 0 {
+		b.call.server.load.Release(b.call.site.share, b.held)
+		b.held = 0
 	}
 	b.mu.Unlock()
 	b.call.x.Bytes = max(b.call.x.Bytes, b.read.Load())

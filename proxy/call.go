@@ -32,6 +32,9 @@ type call struct {
 	bareQuestion bool   // the target ends with a "?" and nothing after it
 	aborted      bool   // the answer was cut
 	upstreamKind string // how the upstream failed
+
+	entered bool  // counts as a request of its site
+	heads   int64 // bytes counted against its client
 }
 
 // callContext carries the call beside the exchange, without an allocation.
@@ -65,24 +68,32 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	if c.conn == nil {
 		c.conn = &conn{}
 	}
-	c.w.inner = w
+	c.conn.held.Begin()
+	c.w.inner, c.w.conn = w, c.conn
 	refused := c.readHead(r)
 	if refused != nil {
 		r = legible(r, &refused.Head)
 	}
 	r = c.begin(t, r)
-	if c.conn.slow {
-		c.conn.slow = false
-		_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
+	if c.conn.wire != nil {
+		c.conn.patient(c.x.Start, w) // also for what the server writes of itself
 	}
 	s.metrics.begin()
 	defer c.end(r)
+	if c.overHeads() {
+		s.full(fullClient)
+		panic(http.ErrAbortHandler) // an answer would hold what there is too much of
+	}
 	if refused != nil {
 		s.refuse(&c.w, r, *c.malformed(refused))
 		return
 	}
 	if refusal := c.admit(t, r); refusal != nil {
 		s.refuse(&c.w, r, *refusal)
+		return
+	}
+	if why := c.enter(r); why != "" {
+		c.overloaded(&c.w, r, why)
 		return
 	}
 	s.chain.ServeHTTP(&c.w, r)
@@ -166,6 +177,7 @@ func (c *call) end(r *http.Request) {
 		}
 	}
 	c.body.end()
+	c.leave(r)
 	c.account(r)
 	if p != nil {
 		panic(http.ErrAbortHandler)

@@ -115,6 +115,9 @@ func (c *call) unanswered(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.Is(problem, errBodyTooLarge):
 		c.server.refuse(w, r, *c.refusal(r.Method, http.StatusRequestEntityTooLarge, "body-length"))
 		return
+	case errors.Is(problem, errOverloaded):
+		c.server.refuse(w, r, exchange.Refusal{Status: http.StatusServiceUnavailable, Close: true, Retry: retryAfter})
+		return
 	case errors.Is(problem, errBodyTooSlow):
 		c.server.refuse(w, r, exchange.Refusal{Status: http.StatusRequestTimeout, Close: true})
 		return
@@ -220,20 +223,10 @@ func (c *call) copy(w http.ResponseWriter, resp *http.Response) error {
 			defer flush.cancel()
 		}
 	}
-	var patience time.Time
-	for first := true; ; first = false {
+	for {
 		n, readErr := resp.Body.Read(*buf)
 		flush.cancel()
 		if n > 0 {
-			// A first buffer fits the socket; from the second on a visitor who
-			// takes nothing may hold the request up only so long.
-			if !first {
-				if now := time.Now(); patience.Sub(now) < writePatience/2 {
-					patience = now.Add(writePatience)
-					_ = rc.SetWriteDeadline(patience)
-					c.conn.slow = c.x.Proto != "HTTP/2.0"
-				}
-			}
 			if _, err := w.Write((*buf)[:n]); err != nil {
 				return &visitorError{err}
 			}

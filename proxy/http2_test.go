@@ -17,6 +17,8 @@ import (
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
+
+	"github.com/qorgan/qorgan/config"
 )
 
 // What one hostile HTTP/2 client can do to the edge. In every test the edge
@@ -31,11 +33,18 @@ const (
 // trusts it.
 func secureEdge(t *testing.T, h http.HandlerFunc) (*edge, *tls.Config) {
 	t.Helper()
+	return secureEdgeOf(t, func(*config.Config) {}, h)
+}
+
+// secureEdgeOf is secureEdge with a configuration of the test's.
+func secureEdgeOf(t *testing.T, change func(*config.Config), h http.HandlerFunc) (*edge, *tls.Config) {
+	t.Helper()
 	borrowed := httptest.NewUnstartedServer(nil) // for its certificate
 	borrowed.StartTLS()
 	t.Cleanup(borrowed.Close)
 	conf := oneSite(upstreamServer(t, h))
 	conf.HTTPS = []string{"127.0.0.1:0"}
+	change(conf)
 	e := newEdge(t, Options{Config: conf, TLS: &tls.Config{Certificates: borrowed.TLS.Certificates}})
 	trust := borrowed.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
 	trust.ServerName = "example.com"

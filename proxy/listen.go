@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/netip"
 	"os"
 	"slices"
@@ -16,13 +17,13 @@ import (
 	"github.com/pires/go-proxyproto"
 
 	"github.com/qorgan/qorgan/config"
+	"github.com/qorgan/qorgan/proxy/capacity"
 	"github.com/qorgan/qorgan/proxy/wire"
 )
 
 const (
 	greetTime   = 10 * time.Second // for a TLS handshake
 	proxyHeader = 2 * time.Second  // for a PROXY protocol header
-	greetings   = 512              // handshakes at once, a listener
 )
 
 // address is a listener as configured. It is what reloads compare.
@@ -52,7 +53,7 @@ func (s *Server) open(as []address) ([]*listener, error) {
 			errs = append(errs, listenError(a, err))
 			continue
 		}
-		l := &listener{Listener: ln, address: a, slots: make(chan struct{}, greetings)}
+		l := &listener{Listener: ln, address: a}
 		l.ctx, l.cancel = context.WithCancel(context.Background())
 		opened = append(opened, l)
 	}
@@ -83,7 +84,6 @@ func listenError(a address, err error) error {
 type listener struct {
 	net.Listener
 	address address
-	slots   chan struct{}
 	ctx     context.Context
 	cancel  context.CancelFunc
 	owned   sync.WaitGroup
@@ -122,20 +122,15 @@ func (l *listener) accept(s *Server) {
 		}
 		pause = 0
 		announced := s.announces(c)
-		if !announced && !l.address.tls {
-			s.feed.push(s.plain(c))
+		held := s.connect(c, announced)
+		if held == nil {
 			continue
 		}
-		select {
-		case l.slots <- struct{}{}:
-		case <-l.ctx.Done():
-			_ = c.Close()
-			return
+		if !announced && !l.address.tls {
+			s.push(s.plain(c), held)
+			continue
 		}
-		l.owned.Go(func() {
-			defer func() { <-l.slots }()
-			l.greet(s, c, announced)
-		})
+		l.owned.Go(func() { l.greet(s, c, held, announced) })
 	}
 }
 
@@ -149,7 +144,13 @@ func (s *Server) announces(c net.Conn) bool {
 // greet reads the PROXY protocol header and does the TLS handshake, then feeds
 // the connection to HTTP. A connection that fails is closed without a word:
 // there is nobody to blame but the peer.
-func (l *listener) greet(s *Server, c net.Conn, announced bool) {
+func (l *listener) greet(s *Server, c net.Conn, held *capacity.Conn, announced bool) {
+	pushed := false
+	defer func() {
+		if !pushed {
+			s.load.Disconnect(held)
+		}
+	}()
 	ctx, cancel := context.WithTimeout(l.ctx, greetTime)
 	defer cancel()
 	peer := addrPort(c.RemoteAddr())
@@ -162,9 +163,14 @@ func (l *listener) greet(s *Server, c net.Conn, announced bool) {
 			return
 		}
 		c = pc
+		if !s.claim(held, addrPort(c.RemoteAddr()).Addr()) {
+			_ = pc.Close()
+			return
+		}
 	}
 	if !l.address.tls {
-		s.feed.push(s.plain(c))
+		s.push(s.plain(c), held)
+		pushed = true
 		return
 	}
 	tc := tls.Server(c, s.tlsConfig())
@@ -175,9 +181,11 @@ func (l *listener) greet(s *Server, c net.Conn, announced bool) {
 	}
 	switch tc.ConnectionState().NegotiatedProtocol {
 	case "h2":
-		s.feed.push(tc)
+		s.push(tc, held)
+		pushed = true
 	case "http/1.1", "":
-		s.feed.push(s.plain(tc))
+		s.push(s.plain(tc), held)
+		pushed = true
 	default: // a handshake that was the whole purpose, like acme-tls/1
 		_ = tc.Close()
 	}
@@ -215,15 +223,26 @@ func (s *Server) plain(c net.Conn) net.Conn {
 type conn struct {
 	peer, local netip.AddrPort
 	tls         *tls.ConnectionState
-	wire        *wire.Conn // nil for HTTP/2
-	slow        bool       // a write deadline is set on it (HTTP/1 only)
+	wire        *wire.Conn     // nil for HTTP/2 and 3
+	held        *capacity.Conn // nil where connections are not counted
+	until       time.Time      // the write deadline set on it (HTTP/1 only)
+	resets      resets
+}
+
+// patient gives the visitor of an HTTP/1 connection so long to take what is
+// written, when half of what he was given is over.
+func (k *conn) patient(now time.Time, w http.ResponseWriter) {
+	if k.until.Sub(now) < writePatience/2 {
+		k.until = now.Add(writePatience)
+		_ = http.NewResponseController(w).SetWriteDeadline(k.until)
+	}
 }
 
 type connKey struct{}
 
 // withConn is the http.Server's ConnContext.
-func withConn(ctx context.Context, c net.Conn) context.Context {
-	k := &conn{peer: addrPort(c.RemoteAddr()), local: addrPort(c.LocalAddr())}
+func (s *Server) withConn(ctx context.Context, c net.Conn) context.Context {
+	k := &conn{held: s.load.Keyed(c), peer: addrPort(c.RemoteAddr()), local: addrPort(c.LocalAddr())}
 	if w, ok := c.(*wire.Conn); ok {
 		k.wire, c = w, w.NetConn()
 	}
@@ -244,11 +263,14 @@ type feed struct {
 
 func newFeed() *feed { return &feed{conns: make(chan net.Conn), done: make(chan struct{})} }
 
-func (f *feed) push(c net.Conn) {
+// push reports whether c was handed over; it is closed when not.
+func (f *feed) push(c net.Conn) bool {
 	select {
 	case f.conns <- c:
+		return true
 	case <-f.done:
 		_ = c.Close()
+		return false
 	}
 }
 

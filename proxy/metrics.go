@@ -7,6 +7,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/qorgan/qorgan/proxy/capacity"
 )
 
 // metrics are counted a request; no label has a value a visitor chooses, and
@@ -20,6 +22,7 @@ type metrics struct {
 	open     prometheus.Gauge
 	failures *prometheus.CounterVec // kind
 	nowhere  *siteCounters
+	refused  *prometheus.CounterVec // reason
 	flying   atomic.Int64
 }
 
@@ -49,13 +52,38 @@ func newMetrics(r *prometheus.Registry) (*metrics, error) {
 		Help: "Requests the upstream did not answer, or not to the end, by kind."}, []string{"kind"})
 	flying := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "qorgan_requests_in_flight",
 		Help: "Requests under way now."}, func() float64 { return float64(m.flying.Load()) })
-	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.judge, m.upgrades, m.open, m.failures, flying} {
+	m.refused = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "qorgan_overload_refused_total",
+		Help: "Requests and connections refused because there was no room, by what was full."}, []string{"reason"})
+	for _, reason := range overloadReasons {
+		m.refused.WithLabelValues(reason)
+	}
+	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.judge, m.upgrades, m.open, m.failures, flying, m.refused} {
 		if err := r.Register(c); err != nil {
 			return nil, err
 		}
 	}
 	m.nowhere = m.forProfile("none")
 	return m, nil
+}
+
+// measure shows what l holds.
+func (m *metrics) measure(l *capacity.Capacity) error {
+	gauge := func(name, help string, value func() int64) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return float64(value()) })
+	}
+	for _, c := range []prometheus.Collector{
+		gauge("qorgan_connections", "Connections of visitors open now.", l.Connections),
+		gauge("qorgan_bodies_held_bytes", "Bytes of request bodies in memory now.", l.Bodies),
+		gauge("qorgan_memory_level", "What is given up for want of memory: 0 nothing, 1 connections kept open, 2 requests with a body, 3 requests.",
+			func() int64 { return int64(l.Level()) }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "qorgan_connections_shed_total",
+			Help: "Connections that waited, closed to make room."}, func() float64 { return float64(l.Shed()) }),
+	} {
+		if err := m.registry.Register(c); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // forProfile looks counters up once a site, so that a request need not.

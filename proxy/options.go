@@ -43,6 +43,10 @@ type Options struct {
 	// its own is made when nil.
 	Registry *prometheus.Registry
 
+	// Pressure returns the share of the memory limit in use, 0 to 1. The runtime
+	// and the container are asked when nil.
+	Pressure func() float64
+
 	// StrictHeaders answers 400 to a header name outside [A-Za-z0-9-] instead
 	// of dropping the line.
 	StrictHeaders bool

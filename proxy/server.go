@@ -15,6 +15,7 @@ import (
 	"github.com/qorgan/qorgan/config"
 	"github.com/qorgan/qorgan/event"
 	"github.com/qorgan/qorgan/exchange"
+	"github.com/qorgan/qorgan/proxy/capacity"
 	"github.com/qorgan/qorgan/proxy/page"
 	"github.com/qorgan/qorgan/proxy/upstream"
 	"github.com/qorgan/qorgan/proxy/wire"
@@ -29,6 +30,7 @@ const (
 	h2StreamWindow = 64 << 10
 	h2ConnWindow   = 1 << 20
 	h2Ping         = 30 * time.Second
+	headRate       = 500 // bytes a second of a head, after its time
 )
 
 // Server is the edge's serving part. Make one with [New], bind it with
@@ -50,6 +52,8 @@ type Server struct {
 	listeners map[address]*listener
 	feed      *feed
 	tunnels   tunnels
+	load      *capacity.Capacity
+	sheds     sheds
 
 	stopping atomic.Bool
 	cancel   context.CancelFunc // ends a drain
@@ -75,6 +79,7 @@ func New(o Options) (*Server, error) {
 	s.ended, s.cancel = context.WithCancel(context.Background())
 	s.refuse = s.writeRefusal
 
+	s.load = capacity.New(capacityLimits(o.Config), o.Pressure)
 	s.headBytes, _ = headLimits(o.Config)
 	t, err := s.build(o.Config, nil)
 	if err != nil {
@@ -82,6 +87,10 @@ func New(o Options) (*Server, error) {
 	}
 	t.upstreams.Built()
 	s.table.Store(t)
+	s.load.Sites(siteNames(o.Config))
+	if err := m.measure(s.load); err != nil {
+		return nil, fmt.Errorf("register metrics: %w", err)
+	}
 
 	s.chain = around(o.Middleware, http.HandlerFunc(s.forward))
 	s.http = s.newHTTP(o.Config, around(o.Front, http.HandlerFunc(s.serve)))
@@ -102,10 +111,11 @@ func (s *Server) newHTTP(c *config.Config, h http.Handler) *http.Server {
 	protocols.SetHTTP2(true)
 	return &http.Server{
 		Handler:           h,
-		ReadHeaderTimeout: wait,
+		ReadHeaderTimeout: wait + time.Duration(head/headRate)*time.Second, // a connection's own is stricter
 		IdleTimeout:       idleTime,
 		MaxHeaderBytes:    head,
-		ConnContext:       withConn,
+		ConnContext:       s.withConn,
+		ConnState:         s.connState,
 		// What is asked of the server as a whole is judged like all else.
 		DisableGeneralOptionsHandler: true,
 		ErrorLog:                     serverLog(s.log),
@@ -135,7 +145,7 @@ func headLimits(c *config.Config) (bytes int, wait time.Duration) {
 // wireLimits returns what an HTTP/1 head may be before its site is known. A
 // reload changes all but the size, which net/http was told once.
 func wireLimits(c *config.Config, headBytes int) wire.Limits {
-	l := wire.Limits{Head: headBytes, Line: headBytes / 2}
+	l := wire.Limits{Head: headBytes, Line: headBytes / 2, Rate: headRate}
 	for _, site := range c.Sites {
 		limits := withDefaults(site.Limits)
 		l.Fields, l.Time = max(l.Fields, limits.Headers), max(l.Time, limits.HeaderTime)
@@ -198,6 +208,7 @@ func (s *Server) Run(ctx context.Context) error {
 	s.changing.Unlock()
 	owned.Go(func() { serving <- s.http.Serve(s.feed) })
 	owned.Go(func() { s.probe(ctx) })
+	owned.Go(func() { s.watch(ctx) })
 
 	var failed error
 	select {
@@ -278,6 +289,8 @@ func (s *Server) Reload(c *config.Config) error {
 	}
 	s.table.Store(next)
 	next.upstreams.Built()
+	s.load.Sites(siteNames(c))
+	s.load.Limit(capacityLimits(c))
 	for _, l := range opened {
 		s.listeners[l.address] = l
 		l.start(s)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/qorgan/qorgan/config"
+	"github.com/qorgan/qorgan/proxy/capacity"
 	"github.com/qorgan/qorgan/proxy/upstream"
 	"github.com/qorgan/qorgan/proxy/wire"
 )
@@ -19,6 +20,7 @@ const (
 	defaultHeaderTime  = 10 * time.Second
 	defaultBodyRate    = 1 << 10
 	defaultDrain       = 30 * time.Second
+	heldBody           = 1 << 20 // of a body that is streamed, before it goes to a file
 )
 
 // site is one protected site, ready to serve. It is immutable.
@@ -29,6 +31,8 @@ type site struct {
 	limits  config.Limits
 	counts  *siteCounters
 	hsts    string
+	share   *capacity.Site
+	holds   int64 // bytes of one body that may be in memory
 }
 
 // table is everything a configuration says about requests, ready to serve. It
@@ -99,6 +103,8 @@ func (s *Server) buildSite(c *config.Config, cs *config.Site, set *upstream.Set)
 		limits:  withDefaults(cs.Limits),
 		counts:  s.metrics.forProfile(cs.Profile),
 	}
+	st.share = s.load.Site(cs.Name)
+	st.holds = max(cs.Limits.Inspect, heldBody)
 	if cs.Trusted != nil {
 		st.trusted = cs.Trusted.Proxies
 	}

@@ -42,6 +42,7 @@ func (c *call) tunnel(w http.ResponseWriter, r *http.Request, resp *http.Respons
 		return
 	}
 	c.w.status = resp.StatusCode
+	defer s.disconnect(c.conn.held)
 	defer front.Close()
 	if c.conn.wire != nil {
 		if err := c.conn.wire.Tunnel(); err != nil {

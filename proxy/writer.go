@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"net/http"
+	"time"
 )
 
 // writer counts what goes to the visitor. Everything else of the server's own
@@ -12,6 +13,43 @@ type writer struct {
 	bytes  int64
 
 	sending *body // the visitor may still send it; nil where the server sees to it
+
+	conn  *conn
+	timer *time.Timer // ends a write that takes too long (HTTP/2 and 3)
+}
+
+// hold begins a write: from here on the visitor has so long to take what is
+// written. HTTP/1 has a deadline a connection, which is renewed when half of it
+// is over; elsewhere a stream's deadline would end the stream even while
+// nothing is written.
+func (w *writer) hold() {
+	now := time.Now()
+	w.conn.held.Waiting(now)
+	switch {
+	case w.conn.wire != nil:
+		w.conn.patient(now, w.inner)
+	case w.timer == nil:
+		w.timer = time.AfterFunc(writePatience, func() {
+			_ = http.NewResponseController(w.inner).SetWriteDeadline(time.Unix(1, 0))
+		})
+	default:
+		w.timer.Reset(writePatience)
+	}
+}
+
+// letGo ends what hold began.
+func (w *writer) letGo() {
+	w.conn.held.Went()
+	if w.timer != nil {
+		w.timer.Stop()
+	}
+}
+
+// finish leaves a deadline for what the server itself has still to write.
+func (w *writer) finish(r *http.Request) {
+	if w.timer != nil && r.Method != http.MethodHead {
+		_ = http.NewResponseController(w.inner).SetWriteDeadline(time.Now().Add(writePatience))
+	}
 }
 
 // Header implements http.ResponseWriter.
@@ -34,7 +72,9 @@ func (w *writer) Write(p []byte) (int, error) {
 	if w.status == 0 {
 		w.status = http.StatusOK
 	}
+	w.hold()
 	n, err := w.inner.Write(p)
+	w.letGo()
 	w.bytes += int64(n)
 	return n, err
 }
@@ -44,6 +84,8 @@ func (w *writer) FlushError() error {
 	if w.status == 0 {
 		w.status = http.StatusOK
 	}
+	w.hold()
+	defer w.letGo()
 	return http.NewResponseController(w.inner).Flush()
 }
 

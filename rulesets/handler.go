@@ -167,13 +167,16 @@ func (c *call) passes(e *engine, headOnly bool) bool {
 	return true
 }
 
+// retryAfter is what a visitor is told whom the edge cannot serve now.
+const retryAfter = 5 * time.Second
+
 // refuse records an event and answers the visitor.
 func (c *call) refuse(ev *event.Event, status int, hangUp bool) {
 	ev.Action, ev.Status = event.Blocked, status
 	c.record(ev)
 	refusal := exchange.Refusal{Status: status, Code: ev.Code, Close: hangUp}
 	if status == http.StatusServiceUnavailable {
-		refusal.Retry = 5 * time.Second
+		refusal.Retry = retryAfter
 	}
 	c.answer(refusal)
 }
@@ -220,8 +223,12 @@ func (c *call) unreadable(err error) {
 		c.refuse(ev, http.StatusServiceUnavailable, true)
 	case errors.As(err, &known):
 		status, name, _ := known.Protocol()
-		if status == http.StatusRequestTimeout {
+		switch status {
+		case http.StatusRequestTimeout:
 			c.answer(exchange.Refusal{Status: status, Close: true})
+			return
+		case http.StatusServiceUnavailable: // no room: nothing to hold against the visitor
+			c.answer(exchange.Refusal{Status: status, Close: true, Retry: retryAfter})
 			return
 		}
 		ev.Reason = name

@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"runtime/debug"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/qorgan/qorgan/config"
+	"github.com/qorgan/qorgan/proxy/capacity"
 )
 
 // service is the edge and its console in one process: built, started,
@@ -33,6 +35,7 @@ func (s *service) run() (err error) {
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
 		return fmt.Errorf("make data folder: %w", err)
 	}
+	limitMemory(c.Capacity.Memory)
 	registry := prometheus.NewRegistry()
 	records, err := openRecords(soft, c.Data, registry, log)
 	if err != nil {
@@ -100,6 +103,14 @@ func (s *service) run() (err error) {
 	}
 	defer os.Remove(addressesFile(c.Data))
 	return life.run(soft, hard)
+}
+
+// limitMemory has the collector keep the process below its limit, unless
+// GOMEMLIMIT has said so already.
+func limitMemory(configured int64) {
+	if os.Getenv("GOMEMLIMIT") == "" || configured > 0 {
+		debug.SetMemoryLimit(capacity.Limits{Memory: configured}.WithDefaults(0).Memory)
+	}
 }
 
 func texts(as []net.Addr) []string {

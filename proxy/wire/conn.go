@@ -16,7 +16,8 @@ type Limits struct {
 	Line   int           // bytes of the request line; 16 KiB
 	Head   int           // bytes of request line and header lines together; 64 KiB
 	Fields int           // header lines; 100
-	Time   time.Duration // from a head's first byte to its last, where the server's own deadline is later; 10 s
+	Time   time.Duration // for a head, from its first byte, a connection's first from its acceptance; 10 s
+	Rate   int           // bytes a second that a head which takes longer must keep up, on the average; 500
 }
 
 func (l Limits) withDefaults() Limits {
@@ -31,6 +32,9 @@ func (l Limits) withDefaults() Limits {
 	}
 	if l.Time <= 0 {
 		l.Time = 10 * time.Second
+	}
+	if l.Rate <= 0 {
+		l.Rate = 500
 	}
 	return l
 }
@@ -74,6 +78,7 @@ type Conn struct {
 	waiting  int
 	deadline time.Time // for reading, as the server set it
 	headBy   time.Time // for the head under way; zero when not enforced
+	headFrom time.Time // when that began
 
 	broken   atomic.Pointer[Refusal] // of a body
 	refused  atomic.Bool
@@ -88,7 +93,10 @@ type queued struct {
 // NewConn wraps a connection that will speak HTTP/1.x: a plain one, or a
 // *tls.Conn after its handshake.
 func NewConn(c net.Conn, l Limits) *Conn {
-	return &Conn{Conn: c, limits: l.withDefaults()}
+	k := &Conn{Conn: c, limits: l.withDefaults()}
+	k.headFrom = time.Now()
+	k.headBy = k.headFrom.Add(k.limits.Time)
+	return k
 }
 
 // NetConn returns the connection under this one.

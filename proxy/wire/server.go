@@ -31,13 +31,19 @@ func (c *Conn) apply() error {
 	return c.Conn.SetReadDeadline(t)
 }
 
-// hurry begins the time that a head may take. net/http knows only its idle
-// time until it has seen a head's first bytes, and here it sees them last.
+// hurry begins the time that a head may take, and lengthens it by what has come
+// of it: a large head over a slow line is welcome, one that drips is not.
+// net/http knows only its idle time until it has seen a head's first bytes, and
+// here it sees them last.
 func (c *Conn) hurry() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.headBy.IsZero() {
-		c.headBy = time.Now().Add(c.limits.Time)
+		c.headFrom = time.Now()
+	}
+	by := c.headFrom.Add(c.limits.Time + time.Duration((c.w-c.r)/c.limits.Rate)*time.Second)
+	if !by.Equal(c.headBy) {
+		c.headBy = by
 		_ = c.apply()
 	}
 }
