@@ -23,7 +23,7 @@ var rooms = map[string][]string{
 	"proxy":        {"config", "event", "exchange"},
 	"certs":        {"config", "event", "exchange", "internal"},
 	"guard":        {"config", "event", "exchange", "internal"},
-	"rulesets":     {"config", "event", "exchange"},
+	"rulesets":     {"config", "event", "exchange", "internal"},
 	"integrity":    {"config", "event", "exchange"},
 	"report":       {"config", "event", "exchange", "internal"},
 	"console":      {"config", "event", "exchange", "internal", "report"},

@@ -5,6 +5,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
 )
 
@@ -40,5 +42,29 @@ func TestFile(t *testing.T) {
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) != 1 {
 		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+func TestUpdate(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "count")
+	var wg sync.WaitGroup
+	for range 20 {
+		wg.Go(func() {
+			err := Update(path, 0o600, func(old []byte) ([]byte, error) { return append(old, 'x'), nil })
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if got, err := os.ReadFile(path); err != nil || string(got) != strings.Repeat("x", 20) {
+		t.Errorf("%q, %v", got, err)
+	}
+	refused := errors.New("no")
+	if err := Update(path, 0o600, func([]byte) ([]byte, error) { return nil, refused }); !errors.Is(err, refused) {
+		t.Errorf("error %v", err)
+	}
+	if got, err := os.ReadFile(path); err != nil || len(got) != 20 {
+		t.Errorf("after a failure: %q, %v", got, err)
 	}
 }

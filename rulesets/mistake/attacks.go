@@ -20,8 +20,8 @@ var agentText string
 
 // Attack is a value that must not come in.
 type Attack struct {
-	Class event.Class
-	Value string
+	Class event.Class `json:"class"`
+	Value string      `json:"value"`
 }
 
 // corpora are the attacks by what they are tried in.

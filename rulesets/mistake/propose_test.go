@@ -264,10 +264,10 @@ func TestRecheck(t *testing.T) {
 	j := judge(t)
 	p := request("POST", "/contact/", form("action", "send", "fld_7", "call file_get_contents( with a path"))
 	list := propose(t, p).Proposals[0].Exclusions
-	for _, with := range []*rulesets.Probe{&p, nil} {
+	for _, with := range []rulesets.Probe{p, {Profile: "wordpress"}} {
 		proof, err := Recheck(t.Context(), j, shop(), list, nil, with)
-		if err != nil || !proof.Holds() || proof.Tried() < 100 || proof.Untried != (with == nil) {
-			t.Errorf("with a request %t: %+v, %v", with != nil, proof, err)
+		if err != nil || !proof.Holds() || proof.Tried() < 100 || proof.Untried != (with.Method == "") {
+			t.Errorf("with a request %t: %+v, %v", with.Method != "", proof, err)
 		}
 	}
 	// A rule that is new and refuses the request, and one that is gone.
@@ -285,18 +285,18 @@ func TestRecheck(t *testing.T) {
 	if j.RulesID("wordpress") == before {
 		t.Error("a new rule leaves the rules' name as it was")
 	}
-	proof, err := Recheck(t.Context(), j, shop(), list, nil, &p)
+	proof, err := Recheck(t.Context(), j, shop(), list, nil, p)
 	if err != nil || proof.Holds() || proof.Passes {
 		t.Errorf("under a new rule: %+v, %v", proof, err)
 	}
 	wide := slices.Clone(list)
 	wide[0].Rules = append(slices.Clone(wide[0].Rules), config.RuleRange{First: 941100, Last: 941100}, config.RuleRange{First: 941110, Last: 941110}, config.RuleRange{First: 941160, Last: 941160}, config.RuleRange{First: 941390, Last: 941390})
-	proof, err = Recheck(t.Context(), j, shop(), wide, nil, nil)
+	proof, err = Recheck(t.Context(), j, shop(), wide, nil, rulesets.Probe{Profile: "wordpress"})
 	if err != nil || proof.Holds() || len(proof.Opened) == 0 {
 		t.Errorf("one that opens a class of attacks: %+v, %v", proof, err)
 	}
 	wide[0].Rules[0] = config.RuleRange{First: 949110, Last: 949110}
-	if _, err := Recheck(t.Context(), j, shop(), wide, nil, &p); err == nil {
+	if _, err := Recheck(t.Context(), j, shop(), wide, nil, p); err == nil {
 		t.Error("one that disarms the verdict was tried")
 	}
 }

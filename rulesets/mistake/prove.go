@@ -14,36 +14,38 @@ import (
 	"github.com/qorgan/qorgan/rulesets"
 )
 
-// Proof is what was tried of an exclusion, and how it went.
+// Proof is what was tried of an exclusion, and how it went. Its JSON form is
+// kept beside exclusions in force.
 type Proof struct {
-	At    time.Time
-	Rules string // what it was tried by, see [rulesets.Judge.RulesID]
-	Exact bool   // with the request as it came; otherwise with one made from the record
+	At    time.Time `json:"at"`
+	Rules string    `json:"rules"`           // what it was tried by, see [Judgement]
+	Exact bool      `json:"exact,omitempty"` // with the request as it came; otherwise with one made from the record
 
-	Passes    bool     // the refused request passes
-	Untried   bool     // there was no request to try
-	Attacks   []Tally  // in the same place, by class, those that are refused today
-	Elsewhere Tally    // in another parameter of the same request
-	Opened    []Attack // those that would pass
-	Unreached []string // places into which no attack could be put
-	As        string   // the requester whose attacks were tried, by rank; empty for a visitor
+	Passes    bool     `json:"passes,omitempty"`    // the refused request passes
+	Untried   bool     `json:"untried,omitempty"`   // there was no request to try
+	Attacks   []Tally  `json:"attacks,omitempty"`   // in the same place, by class, those that are refused today
+	Elsewhere Tally    `json:"elsewhere"`           // in another parameter of the same request
+	Opened    []Attack `json:"opened,omitempty"`    // those that would pass
+	Unreached []string `json:"unreached,omitempty"` // places into which no attack could be put
+	As        string   `json:"as,omitempty"`        // the requester whose attacks were tried, by rank; empty for a visitor
 
-	Others Others
+	Others Others `json:"others"`
 }
 
 // Tally counts attacks that the rules refuse without the exclusion, and how
 // many of them they refuse with it.
 type Tally struct {
-	Class          event.Class
-	Tried, Refused int
+	Class   event.Class `json:"class,omitempty"`
+	Tried   int         `json:"tried"`
+	Refused int         `json:"refused"`
 }
 
 // Others is what becomes of other incidents.
 type Others struct {
-	Tried int      // how many were looked at
-	Stay  int      // how many stay refused
-	Same  []string // codes of those that would pass and came from the same client
-	Alike []string // codes of those that would pass and came from elsewhere
+	Tried int      `json:"tried"`           // how many were looked at
+	Stay  int      `json:"stay"`            // how many stay refused
+	Same  []string `json:"same,omitempty"`  // codes of those that would pass and came from the same client
+	Alike []string `json:"alike,omitempty"` // codes of those that would pass and came from elsewhere
 }
 
 // Holds reports whether the exclusion may be offered: the request passes, no
@@ -87,7 +89,7 @@ func (p *prover) judge(ctx context.Context, r rulesets.Probe, more []config.Excl
 
 // prove tries everything.
 func (p *prover) prove(ctx context.Context, list []config.Exclusion) (Proof, error) {
-	out := Proof{At: time.Now().UTC(), Rules: p.rulesID(), Exact: p.c.Exact, Untried: p.c.carrier}
+	out := Proof{At: time.Now().UTC(), Rules: Judgement(p.j, p.c.Site, p.c.Request.Profile), Exact: p.c.Exact, Untried: p.c.carrier}
 	if !out.Untried {
 		f, err := p.judge(ctx, p.c.Request, list)
 		if err != nil {
@@ -211,12 +213,13 @@ func (p *prover) refusedToday(ctx context.Context, r rulesets.Probe, key string)
 	return f.Refused, nil
 }
 
-func (p *prover) rulesID() string {
-	profile := p.c.Request.Profile
+// Judgement names what a site's requests are judged by under a profile, the
+// site's own when it is empty. A proof holds for one.
+func Judgement(j *rulesets.Judge, site *config.Site, profile string) string {
 	if profile == "" {
-		profile = p.c.Site.Profile
+		profile = site.Profile
 	}
-	return fmt.Sprintf("%s level %d threshold %d", p.j.RulesID(profile), p.c.Site.Level, p.c.Site.Threshold.Inbound)
+	return fmt.Sprintf("%s level %d threshold %d", j.RulesID(profile), site.Level, site.Threshold.Inbound)
 }
 
 // attackerRank is whose attacks are tried: nobody's, or those of the least that

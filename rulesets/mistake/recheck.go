@@ -12,9 +12,10 @@ import (
 )
 
 // Recheck proves exclusions again, by the rules of today. others are all that
-// the site has beside them. Without a request the attacks are carried by one
-// that the exclusions themselves describe.
-func Recheck(ctx context.Context, j *rulesets.Judge, site *config.Site, list, others []config.Exclusion, request *rulesets.Probe) (Proof, error) {
+// the site has beside them. Of a request without a method only the profile
+// counts: the attacks are carried by one that the exclusions themselves
+// describe.
+func Recheck(ctx context.Context, j *rulesets.Judge, site *config.Site, list, others []config.Exclusion, request rulesets.Probe) (Proof, error) {
 	if err := permitted(list); err != nil {
 		return Proof{}, err
 	}
@@ -23,10 +24,9 @@ func Recheck(ctx context.Context, j *rulesets.Judge, site *config.Site, list, ot
 		return Proof{}, err
 	}
 	p := prover{j: j, corpus: corpus, c: Case{Site: site, InForce: others}}
-	if request != nil {
-		p.c.Request = *request
-	} else {
+	if p.c.Request = request; request.Method == "" {
 		p.c.Request, p.c.carrier = carrier(list), true
+		p.c.Request.Profile = request.Profile
 	}
 	return p.prove(ctx, list)
 }
