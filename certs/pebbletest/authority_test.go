@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -60,9 +61,24 @@ const bindingID, bindingKey = "kid-1", "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ
 // found starts an authority that ends with the test.
 func found(t *testing.T, p plan) *authority {
 	t.Helper()
-	t.Setenv("PEBBLE_VA_NOSLEEP", "1")
 	t.Setenv("PEBBLE_WFE_NONCEREJECT", fmt.Sprint(p.badNonces))
-	t.Setenv("PEBBLE_AUTHZREUSE", "0")
+	return foundQuietly(t, p)
+}
+
+// TestMain sets what every pebble of the tests is like.
+func TestMain(m *testing.M) {
+	for _, v := range []string{"PEBBLE_VA_NOSLEEP=1", "PEBBLE_WFE_AUTHZREUSE=0", "PEBBLE_WFE_NONCEREJECT=0"} {
+		name, value, _ := strings.Cut(v, "=")
+		if err := os.Setenv(name, value); err != nil {
+			log.Fatal(err)
+		}
+	}
+	os.Exit(m.Run())
+}
+
+// foundQuietly is found for parallel tests: its authority refuses no nonces.
+func foundQuietly(t *testing.T, p plan) *authority {
+	t.Helper()
 	quiet := log.New(io.Discard, "", 0)
 	store := db.NewMemoryStore()
 	if p.profiles == nil {
