@@ -64,26 +64,6 @@ type Console struct {
 	Space int64 `yaml:"space" unit:"bytes"`
 }
 
-// TLS configures certificates for sites.
-type TLS struct {
-	// Mode is off (no TLS listener), internal (certificates of the edge's own
-	// local authority, which browsers do not know) or acme (certificates of a
-	// public authority). internal by default.
-	Mode string `yaml:"mode"`
-	// Email is the account contact for the public authority. Empty by default.
-	Email string `yaml:"email"`
-	// Directory is the public authority's ACME directory. Let's Encrypt's by
-	// default.
-	Directory *url.URL `yaml:"directory"`
-	// Roots is a file of certificates that the authority's own TLS is checked
-	// with, for one of your own; a relative path begins at the configuration's
-	// folder. The system's by default.
-	Roots string `yaml:"roots"`
-	// Redirect sends visitors of the plain listener to the TLS one. false by
-	// default.
-	Redirect bool `yaml:"redirect"`
-}
-
 // Trusted says whose word on the client's address is taken.
 type Trusted struct {
 	// Proxies are the peers whose X-Forwarded-For is walked from the right,
@@ -198,6 +178,8 @@ type Site struct {
 	// HSTS is the max-age of Strict-Transport-Security; 0 sends none. 0 by
 	// default.
 	HSTS time.Duration `yaml:"hsts"`
+	// TLS holds a certificate of the owner's own, in place of one that is issued.
+	TLS SiteTLS `yaml:"tls"`
 }
 
 // Surface says which PHP files of a site may be asked for directly, besides

@@ -125,11 +125,18 @@ func isSection(t reflect.Type) bool {
 // fieldComments reads the comment of every struct field of the package, without
 // the name it begins with, by "Type.Field".
 func fieldComments(t *testing.T) map[string]string {
-	file, err := parser.ParseFile(token.NewFileSet(), "config.go", nil, parser.ParseComments)
-	if err != nil {
-		t.Fatal(err)
-	}
 	comments := map[string]string{}
+	for _, name := range []string{"config.go", "tls.go"} {
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
+		if err != nil {
+			t.Fatal(err)
+		}
+		commentsOf(file, comments)
+	}
+	return comments
+}
+
+func commentsOf(file *ast.File, comments map[string]string) {
 	ast.Inspect(file, func(n ast.Node) bool {
 		spec, ok := n.(*ast.TypeSpec)
 		if !ok {
@@ -146,7 +153,6 @@ func fieldComments(t *testing.T) map[string]string {
 		}
 		return true
 	})
-	return comments
 }
 
 // sentence turns a Go comment into one of the page: without the field's name

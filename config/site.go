@@ -55,8 +55,8 @@ func (k checker) hosts(at string, s *Site, taken map[string]string) {
 			continue
 		}
 		taken[name] = path
-		if k.TLS.Mode == "acme" && name == "*" {
-			k.wrong(path, "the names themselves, or tls: {mode: internal}", "a public authority issues no certificate for any name")
+		if k.TLS.Mode == "acme" && name == "*" && k.TLS.Ask == nil && s.TLS.Certificate == "" {
+			k.wrong(path, "the names themselves, tls: {ask: …}, or tls: {mode: internal}", "a public authority issues no certificate for any name")
 		}
 	}
 }
@@ -93,6 +93,7 @@ func normalHost(h string) (name, message, hint string) {
 
 // site checks what concerns one site alone.
 func (k checker) site(at string, s *Site) {
+	k.siteTLS(at, s)
 	k.upstreams(at, s)
 	k.oneOf(at+".mode", string(s.Mode), "block", "detect", "off")
 	k.oneOf(at+".profile", s.Profile, Profiles()...)

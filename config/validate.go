@@ -88,9 +88,7 @@ func (k checker) process() {
 	if k.Log.Format != "" {
 		k.oneOf("log.format", k.Log.Format, "json", "console")
 	}
-	if e := k.TLS.Email; e != "" && !strings.Contains(e, "@") {
-		k.wrong("tls.email", "email: admin@example.kz", "%q is not a mail address", e)
-	}
+	k.tls()
 	k.notNegative("drain", k.Drain)
 	if k.Console.Keep <= 0 {
 		k.wrong("console.keep", "90d", "%s keeps no incident", k.Console.Keep)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -53,23 +54,48 @@ func newACME(c *config.Config, folder string, httpPort, tlsPort int, serves, wri
 	o := certs.ACMEOptions{
 		Dir: filepath.Join(folder, "acme"), Email: c.TLS.Email, Serves: serves, Written: written,
 		HTTPPort: httpPort, TLSPort: tlsPort, Logger: component(log, "certs"),
+		Ask: c.TLS.Ask, NewNames: certs.NewNames{PerDomain: c.TLS.NewNames.PerDomain, PerHour: c.TLS.NewNames.PerHour},
 	}
-	var first certs.Authority
-	if c.TLS.Directory != nil {
-		first.Directory = c.TLS.Directory.String()
-	}
-	if c.TLS.Roots != "" {
-		pem, err := os.ReadFile(c.TLS.Roots)
+	for _, a := range append([]config.Authority{{
+		Directory: c.TLS.Directory, Roots: c.TLS.Roots, Profile: c.TLS.Profile,
+		Accounts: c.TLS.Accounts, Orders: c.TLS.Orders, Binding: c.TLS.Binding,
+	}}, c.TLS.Fallback...) {
+		by, err := authority(c, a)
 		if err != nil {
-			return nil, c.Mistake("tls.roots", err.Error(), "a file this user may read")
+			return nil, err
 		}
-		first.Roots = x509.NewCertPool()
-		if !first.Roots.AppendCertsFromPEM(pem) {
-			return nil, c.Mistake("tls.roots", c.TLS.Roots+" holds no certificate", "a file of certificates in PEM")
-		}
+		o.Authorities = append(o.Authorities, by)
 	}
-	o.Authorities = []certs.Authority{first}
+	for _, p := range c.TLS.Addresses {
+		o.Addresses = append(o.Addresses, p.Addr().Unmap())
+	}
 	return certs.NewACME(o)
+}
+
+// authority is one as the manager knows it.
+func authority(c *config.Config, a config.Authority) (certs.Authority, error) {
+	by := certs.Authority{
+		Email: a.Email, Profile: a.Profile, Accounts: a.Accounts,
+		KeyID: a.Binding.ID, MACKey: a.Binding.Key.Reveal(),
+	}
+	if a.Directory != nil {
+		by.Directory = a.Directory.String()
+	}
+	if a.Orders > 0 {
+		by.Orders, by.OrdersIn = a.Orders, 3*time.Hour
+	}
+	if a.Roots == "" {
+		return by, nil
+	}
+	pem, err := os.ReadFile(a.Roots)
+	if err != nil {
+		return by, c.Mistake("tls.roots", err.Error(), "a file this user may read")
+	}
+	by.Roots = x509.NewCertPool()
+	if !by.Roots.AppendCertsFromPEM(pem) {
+		return by, c.Mistake("tls.roots", a.Roots+" holds no certificate", "a file of certificates in PEM")
+	}
+	return by, nil
 }
 
 // newLocal opens the local authority in folder.
