@@ -7,7 +7,7 @@ RACE := $(shell [ "$$($(GO) env CGO_ENABLED)" = 1 ] && command -v "$$($(GO) env 
 ALL := ./...
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint crs bench e2e e2e-parts test-acme differential cover fuzz docs
+.PHONY: help run build test lint crs bench e2e e2e-parts test-acme acme-scanner differential cover fuzz docs
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,6 +58,11 @@ e2e: ## A real WordPress and a real browser, from Debian packages
 
 test-acme: ## Certificates against a real ACME server (pebble) on loopback
 	cd certs/pebbletest && $(GO) test -count 1 -timeout 10m ./...
+
+NAMES ?= 1000
+SCANNED ?= 50000
+acme-scanner: ## NAMES (1000) certificates at the first handshake while a scanner tries SCANNED (50000) other names
+	cd certs/pebbletest && QORGAN_NAMES=$(NAMES) QORGAN_SCANNED=$(SCANNED) $(GO) test -count 1 -timeout 30m -run TestScanner -v .
 
 N ?= 100000
 SEED ?= 0

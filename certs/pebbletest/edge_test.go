@@ -92,9 +92,9 @@ sites:
 }
 
 // run starts the program and waits until the file serving says that it does.
-func run(t *testing.T, program, serving string, args ...string) {
+func run(t *testing.T, program, serving string, args ...string) (pid int) {
 	t.Helper()
-	ctx, stop := context.WithTimeout(context.WithoutCancel(t.Context()), 2*time.Minute)
+	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	said, err := os.Create(filepath.Join(t.TempDir(), "log"))
 	if err != nil {
 		t.Fatal(err)
@@ -126,6 +126,7 @@ func run(t *testing.T, program, serving string, args ...string) {
 		_, err := os.Stat(serving)
 		return err == nil
 	})
+	return cmd.Process.Pid
 }
 
 // until asks again and again for what another process or goroutine does.
