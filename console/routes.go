@@ -39,6 +39,7 @@ func (s *Server) table() []route {
 
 		{"GET /sites", s.sites, !public},
 		{"POST /sites/reload", s.reload, !public},
+		{"POST /sites/fast-path", s.settle, !public},
 		{"GET /trail", s.trail, !public},
 
 		{"GET /account", s.account, !public},

@@ -45,9 +45,22 @@ type Options struct {
 	// nothing to reread.
 	Reload func(context.Context) error
 
+	// Disputes lists the profiles whose fast path is off because the rules
+	// disagreed with it, and Settle switches it on again. Optional, together.
+	Disputes func() []Dispute
+	Settle   func()
+
 	Location *time.Location // in which times are shown; time.Local by default
 	Keep     time.Duration  // how long events are kept; 90 days by default
 	MaxBytes int64          // most the store may take; 4 GiB by default
+}
+
+// Dispute is a profile whose fast path is off: it judged some requests or
+// responses otherwise than the rules.
+type Dispute struct {
+	Profile string
+	Rules   []int // about which; 0 is the score alone
+	Times   int64 // at least 1
 }
 
 // Server is a console. The zero value is not usable.

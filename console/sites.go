@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -24,6 +25,15 @@ type sitesPage struct {
 	Rereads  bool     // there is a configuration to reread
 	Done     bool     // it was, just now
 	Mistakes []string // why it was not
+
+	Disputes []disputeLine
+	Settled  bool // the fast path was switched on again, just now
+}
+
+// disputeLine is a profile whose fast path is off.
+type disputeLine struct {
+	Profile, Rules string
+	Times          int64
 }
 
 // siteCard is a site as far as this console knows it.
@@ -49,7 +59,8 @@ type dayBar struct {
 }
 
 func (s *Server) sites(w http.ResponseWriter, r *http.Request, v *visit) error {
-	return s.renderSites(w, r, v, http.StatusOK, &sitesPage{Done: r.FormValue("done") == "reload"})
+	done := r.FormValue("done")
+	return s.renderSites(w, r, v, http.StatusOK, &sitesPage{Done: done == "reload", Settled: done == "fast-path"})
 }
 
 // reload rereads the edge's configuration. A bad one leaves the old in force
@@ -64,6 +75,35 @@ func (s *Server) reload(w http.ResponseWriter, r *http.Request, v *visit) error 
 	s.act(r, v.session.Person.Name, actReload, "")
 	http.Redirect(w, r, "/sites?done=reload", http.StatusSeeOther)
 	return nil
+}
+
+// settle switches the fast path on again where a disagreement had switched it
+// off: somebody has looked.
+func (s *Server) settle(w http.ResponseWriter, r *http.Request, v *visit) error {
+	if s.options.Settle == nil {
+		return s.nothingHere(w, r, v)
+	}
+	s.options.Settle()
+	s.act(r, v.session.Person.Name, actSettle, "")
+	http.Redirect(w, r, "/sites?done=fast-path", http.StatusSeeOther)
+	return nil
+}
+
+func (s *Server) disputes() []disputeLine {
+	if s.options.Disputes == nil {
+		return nil
+	}
+	var lines []disputeLine
+	for _, d := range s.options.Disputes() {
+		var rules []string
+		for _, id := range d.Rules {
+			if id != 0 {
+				rules = append(rules, strconv.Itoa(id))
+			}
+		}
+		lines = append(lines, disputeLine{d.Profile, strings.Join(slices.Compact(rules), ", "), d.Times})
+	}
+	return lines
 }
 
 func (s *Server) renderSites(w http.ResponseWriter, r *http.Request, v *visit, status int, page *sitesPage) error {
@@ -89,6 +129,7 @@ func (s *Server) renderSites(w http.ResponseWriter, r *http.Request, v *visit, s
 		cards[t.Name].Blocked, cards[t.Name].Detected = t.Blocked, t.Detected
 	}
 	page.Total, page.Rereads = int64(len(cards)), s.options.Reload != nil
+	page.Disputes = s.disputes()
 	for name, c := range cards {
 		c.Days = dayBars(days[name], from)
 		c.Link = listURL(filters{Site: name})

@@ -41,3 +41,38 @@ func TestReread(t *testing.T) {
 		t.Errorf("another site had it reread: %s, asked %d times", a.Status, asked)
 	}
 }
+
+// TestDisputes: a fast path that is off is shown where people look first, and
+// whoever has looked can switch it on again.
+func TestDisputes(t *testing.T) {
+	s := newSite(t).signedIn()
+	if a := s.get("/sites"); strings.Contains(a.body, "/sites/fast-path") {
+		t.Error("a console without an edge offers to switch its fast path on")
+	}
+	if a := s.post("/sites/fast-path", nil); a.StatusCode != http.StatusMethodNotAllowed {
+		t.Errorf("without an edge: %s", a.Status)
+	}
+	off := []Dispute{{Profile: "wordpress", Rules: []int{942100, 0}, Times: 3}}
+	s.options.Disputes = func() []Dispute { return off }
+	s.options.Settle = func() { off = nil }
+	if a := s.get("/"); !strings.Contains(a.body, "off for profile wordpress: the rules contradicted it 3 times") {
+		t.Errorf("the overview does not say it: %s", a.body)
+	}
+	a := s.get("/sites")
+	for _, text := range []string{"off for profile wordpress", "It was about rules 942100.", `action="/sites/fast-path"`} {
+		if !strings.Contains(a.body, text) {
+			t.Errorf("the sites page does not say %q", text)
+		}
+	}
+	a = s.post("/sites/fast-path", nil)
+	if a.StatusCode != http.StatusSeeOther || off != nil {
+		t.Fatalf("switch on: %s, %v", a.Status, off)
+	}
+	a = s.get(a.Header.Get("Location"))
+	if !strings.Contains(a.body, "is on again") || strings.Contains(a.body, "off for profile") {
+		t.Errorf("afterwards: %s", a.body)
+	}
+	if a := s.get("/trail"); !strings.Contains(a.body, "switched the shortcut for clean requests on again") {
+		t.Error("the trail does not know of it")
+	}
+}

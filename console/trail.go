@@ -19,6 +19,7 @@ const (
 	actExport       = "export"
 	actMadeLink     = "link-made"
 	actReload       = "reloaded"
+	actSettle       = "fast-path"
 	trailLength     = 100
 	trailObjectSize = 200
 )

@@ -48,7 +48,7 @@ func (k consoleCmd) Run(p *process) (err error) {
 	if acme != nil {
 		defer func() { err = errors.Join(err, acme.Close()) }()
 	}
-	pages, err := buildConsole(c, records, log, acme, nil, nil)
+	pages, err := buildConsole(c, records, log, acme, console.Options{})
 	if err != nil {
 		return err
 	}
@@ -87,16 +87,15 @@ func ownACME(c *config.Config, log zerolog.Logger) (*certs.ACME, error) {
 }
 
 // buildConsole builds the console over the store of records. acme is where a
-// certificate of a public authority comes from; sites and reread may be nil.
-func buildConsole(c *config.Config, r *records, log zerolog.Logger, acme *certs.ACME, sites func() []*config.Site, reread func(context.Context) error) (*console.Server, error) {
+// certificate of a public authority comes from; o says what the console knows
+// of the edge in this process.
+func buildConsole(c *config.Config, r *records, log zerolog.Logger, acme *certs.ACME, o console.Options) (*console.Server, error) {
 	certificates, err := consoleTLS(c, c.CertificateFolder(), acme)
 	if err != nil {
 		return nil, err
 	}
-	o := console.Options{
-		Store: r.db, Listen: c.Console.Listen, TLS: certificates, Logger: log,
-		Sites: sites, Reload: reread, Queue: r.queue.Stats, Keep: c.Console.Keep, MaxBytes: c.Console.Space,
-	}
+	o.Store, o.Listen, o.TLS, o.Logger = r.db, c.Console.Listen, certificates, log
+	o.Queue, o.Keep, o.MaxBytes = r.queue.Stats, c.Console.Keep, c.Console.Space
 	if c.Console.URL != nil {
 		o.BaseURL = c.Console.URL.String()
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/qorgan/qorgan/config"
+	"github.com/qorgan/qorgan/console"
 	"github.com/qorgan/qorgan/proxy/capacity"
 )
 
@@ -48,6 +49,8 @@ func (s *service) run() (err error) {
 	}
 	defer func() { err = errors.Join(err, e.close()) }()
 
+	registry.MustRegister(judgeMetrics{e.judge})
+
 	files := newWatcher(s.file, s.load, e, log)
 	life := &lifecycle{log: log, patience: func() time.Duration { return c.Drain + cutTime }}
 	if s.behind != nil {
@@ -62,7 +65,10 @@ func (s *service) run() (err error) {
 		if s.file != "" {
 			reread = files.ask
 		}
-		pages, err := buildConsole(c, records, log, e.acme, func() []*config.Site { return e.config.Load().Sites }, reread)
+		pages, err := buildConsole(c, records, log, e.acme, console.Options{
+			Sites: func() []*config.Site { return e.config.Load().Sites }, Reload: reread,
+			Disputes: func() []console.Dispute { return disputes(e.judge) }, Settle: e.judge.ResetFastPath,
+		})
 		if err == nil {
 			link, err = openConsole(soft, pages, s.link)
 		}
