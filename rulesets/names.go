@@ -24,7 +24,7 @@ func PHPNames(rules string) string {
 		indent := line[:len(line)-len(strings.TrimLeft(line, " \t"))]
 		variables := namedArg.ReplaceAllStringFunc(fields[1], func(s string) string {
 			list, base, _ := strings.Cut(s, ":")
-			return list + ":/" + quoteSelector.Replace(reader.NamePattern(base)) + "/"
+			return list + ":/(?i)" + quoteSelector.Replace(reader.NamePattern(base)) + "/"
 		})
 		lines[i] = indent + "SecRule " + variables + " " + fields[2]
 	}

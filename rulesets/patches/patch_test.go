@@ -6,7 +6,7 @@ import (
 	"testing/fstest"
 
 	"github.com/qorgan/qorgan/exchange"
-	"github.com/qorgan/qorgan/rulesets"
+	"github.com/qorgan/qorgan/rulesets/profiles"
 )
 
 func builtin(t *testing.T) []*Patch {
@@ -40,10 +40,14 @@ func TestBuiltinPatchesAreDistinct(t *testing.T) {
 	}
 }
 
-// newBench is a bench of a site with the profile that visitors of any CMS get.
+// newBench is a bench of a WordPress site.
 func newBench(t *testing.T, list []*Patch) *Bench {
 	t.Helper()
-	b, err := NewBench(t.Context(), rulesets.Profile{}, list)
+	known, err := profiles.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := NewBench(t.Context(), known["wordpress"], list)
 	if err != nil {
 		t.Fatal(err)
 	}
