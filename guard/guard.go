@@ -113,7 +113,7 @@ func (g *Guard) Handler(next http.Handler) http.Handler {
 }
 
 // Recognised returns the CMS profile of a site with `profile: auto` and what
-// gave it away; "generic" and nothing before it was recognised.
+// gave it away; "auto" and nothing before it was recognised.
 func (g *Guard) Recognised(site string) (profile, evidence string) {
 	return g.recognise.Recognised(site)
 }

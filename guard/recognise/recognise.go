@@ -25,12 +25,9 @@ const (
 	certainty = 12       // points a recognised CMS can have; another must come level with it
 )
 
-// Auto is the profile of a site that did not name its CMS; Unknown is what it
-// has until one is recognised.
-const (
-	Auto    = "auto"
-	Unknown = "generic"
-)
+// Auto is the profile of a site that did not name its CMS, until one is
+// recognised.
+const Auto = "auto"
 
 // Options configure a Recogniser.
 type Options struct {
@@ -90,12 +87,12 @@ func New(o Options) (*Recogniser, error) {
 }
 
 // Recognised returns the profile of the site by that name and what gave it
-// away; Unknown and nothing before it was recognised.
+// away; Auto and nothing before it was recognised.
 func (r *Recogniser) Recognised(name string) (profile, evidence string) {
 	if f := r.site(name).found.Load(); f != nil {
 		return f.Profile, f.Evidence
 	}
-	return Unknown, ""
+	return Auto, ""
 }
 
 func (r *Recogniser) site(name string) *site {
@@ -117,7 +114,7 @@ func (r *Recogniser) Handler(next http.Handler) http.Handler {
 		}
 		s := r.site(x.Site.Name)
 		f := s.found.Load()
-		x.Profile = Unknown
+		x.Profile = Auto
 		if f != nil {
 			x.Profile = f.Profile
 			if s.seen.Add(1)%sample != 0 {

@@ -51,17 +51,17 @@ func TestRecognisedFromOneAnswer(t *testing.T) {
 		{"bitrix", "X-Powered-CMS", "Bitrix Site Manager (DEMO)", ""},
 		{"bitrix", "Set-Cookie", "BITRIX_SM_GUEST_ID=1; path=/", ""},
 		{"opencart", "Set-Cookie", "OCSESSID=0123456789abcdef0123456789; path=/", ""},
-		{Unknown, "Server", "nginx", "<p>We moved from WordPress to Drupal. meta name=&quot;generator&quot; content=&quot;WordPress"},
-		{Unknown, "", "", `<link href="/wp-includes/a.css"><link href="/core/misc/b.css">`},
-		{Unknown, "", "", `<link href="/wp-content/a.css">`},
+		{Auto, "Server", "nginx", "<p>We moved from WordPress to Drupal. meta name=&quot;generator&quot; content=&quot;WordPress"},
+		{Auto, "", "", `<link href="/wp-includes/a.css"><link href="/core/misc/b.css">`},
+		{Auto, "", "", `<link href="/wp-content/a.css">`},
 	} {
 		t.Run(tc.want+tc.name+tc.page, func(t *testing.T) {
 			r, _ := New(Options{Logger: zerolog.Nop()})
-			if got := visit(r, Auto, false, [2]string{tc.name, tc.value}, tc.page); got != Unknown {
+			if got := visit(r, Auto, false, [2]string{tc.name, tc.value}, tc.page); got != Auto {
 				t.Errorf("profile %q before anything was seen", got)
 			}
 			got, why := r.Recognised("a")
-			if got != tc.want || (why == "") != (tc.want == Unknown) {
+			if got != tc.want || (why == "") != (tc.want == Auto) {
 				t.Errorf("recognised %q by %q, want %q", got, why, tc.want)
 			}
 			if got := visit(r, Auto, false, [2]string{}, ""); got != tc.want {
@@ -77,7 +77,7 @@ func TestRecognisedFromOneAnswer(t *testing.T) {
 func TestAttackIsNoEvidence(t *testing.T) {
 	r, _ := New(Options{Logger: zerolog.Nop()})
 	visit(r, Auto, true, [2]string{"X-Generator", "Drupal 10"}, "")
-	if got, _ := r.Recognised("a"); got != Unknown {
+	if got, _ := r.Recognised("a"); got != Auto {
 		t.Errorf("recognised %q", got)
 	}
 }
@@ -128,7 +128,7 @@ func TestSurvivesRestart(t *testing.T) {
 	if r, err = New(Options{Path: path, Logger: zerolog.Nop()}); err != nil {
 		t.Fatal(err)
 	}
-	if got, _ := r.Recognised("a"); got != Unknown {
+	if got, _ := r.Recognised("a"); got != Auto {
 		t.Errorf("an unreadable file gave %q", got)
 	}
 }
@@ -157,7 +157,7 @@ func TestNamelessPagesAreLookedAtLessOften(t *testing.T) {
 	}
 	n := 0
 	for ; n < 2*sample; n++ {
-		if got, _ := r.Recognised("a"); got != Unknown {
+		if got, _ := r.Recognised("a"); got != Auto {
 			break
 		}
 		visit(r, Auto, false, [2]string{}, `<meta name="generator" content="WordPress 6.1.9" />`)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/qorgan/qorgan/config"
@@ -15,12 +16,19 @@ import (
 //go:embed data
 var data embed.FS
 
-// common is the file whose exclusions and rules belong to every profile.
-const common = "common"
+const (
+	// common is the file whose exclusions and rules belong to every profile.
+	common = "common"
+	// shields are WordPress's that also stand before a site whose system is not
+	// known yet: most sites behind an edge are one, and an attacker does not wait.
+	shields = "shields"
+	// first and last are the ids of shields.
+	firstShield, lastShield = 2001000, 2001999
+)
 
 // Load returns the built-in profiles by the name that a site's configuration
-// uses. "generic", and "auto" until the system behind a site was recognised, are
-// what visitors of any of them may do.
+// uses. "generic" is what visitors of any of them may do; "auto", until the
+// system behind a site was recognised, has WordPress's shields besides.
 func Load() (map[string]rulesets.Profile, error) { return load(data) }
 
 // file is one profile as it is written.
@@ -62,6 +70,11 @@ func load(files fs.FS) (map[string]rulesets.Profile, error) {
 	}
 	profiles := map[string]rulesets.Profile{}
 	unknown := shared.Profile // a site whose system is not known, or not yet
+	guard, err := rulesOf(files, shields)
+	if err != nil {
+		return nil, err
+	}
+	auto := rulesets.Profile{}
 	names, err := fs.Glob(files, "data/*.yaml")
 	if err != nil {
 		return nil, err
@@ -76,13 +89,30 @@ func load(files fs.FS) (map[string]rulesets.Profile, error) {
 			return nil, err
 		}
 		unknown.Exclusions = append(unknown.Exclusions[:len(unknown.Exclusions):len(unknown.Exclusions)], forAnyone(own.Exclusions)...)
+		if name == "wordpress" {
+			own.Rules = append(guard[:len(guard):len(guard)], own.Rules...)
+			auto.Exclusions = ofShields(own.Exclusions)
+		}
 		profiles[name] = rulesets.Profile{
 			Rules:      append(shared.Rules[:len(shared.Rules):len(shared.Rules)], own.Rules...),
 			Exclusions: append(shared.Exclusions[:len(shared.Exclusions):len(shared.Exclusions)], own.Exclusions...),
 		}
 	}
-	profiles["auto"], profiles["generic"] = unknown, unknown
+	auto.Rules = append(unknown.Rules[:len(unknown.Rules):len(unknown.Rules)], guard...)
+	auto.Exclusions = append(unknown.Exclusions[:len(unknown.Exclusions):len(unknown.Exclusions)], auto.Exclusions...)
+	profiles["auto"], profiles["generic"] = auto, unknown
 	return profiles, nil
+}
+
+// ofShields returns the exclusions that are about nothing but shields.
+func ofShields(list []config.Exclusion) []config.Exclusion {
+	var all []config.Exclusion
+	for _, x := range list {
+		if !slices.ContainsFunc(x.Rules, func(r config.RuleRange) bool { return r.First < firstShield || r.Last > lastShield }) {
+			all = append(all, x)
+		}
+	}
+	return all
 }
 
 // forAnyone returns the exclusions that ask for no witness: what a visitor of
@@ -137,14 +167,20 @@ func read(files fs.FS, name string, groups map[string][]config.RuleRange) (*load
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
+	p.Rules, err = rulesOf(files, name)
+	return p, err
+}
+
+// rulesOf reads the rules beside a profile, which need not be.
+func rulesOf(files fs.FS, name string) ([]rulesets.Source, error) {
 	conf, err := fs.ReadFile(files, "data/"+name+".conf")
 	switch {
-	case err == nil:
-		p.Rules = []rulesets.Source{{Name: name + ".conf", Text: string(conf)}}
-	case !errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
+	case err != nil:
 		return nil, fmt.Errorf("read profile: %w", err)
 	}
-	return p, nil
+	return []rulesets.Source{{Name: name + ".conf", Text: string(conf)}}, nil
 }
 
 // expand returns the rules of an exclusion, those of its groups included.
