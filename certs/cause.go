@@ -31,6 +31,7 @@ const (
 	CauseAsk         Cause = "ask"         // the hoster's address gave no usable answer
 	CauseDenied      Cause = "denied"      // the hoster's address said no
 	CauseStorage     Cause = "storage"     // the storage can not be read or written
+	CauseFile        Cause = "file"        // the owner's own file can not be used
 	CauseStopped     Cause = "interrupted" // the edge stopped
 	CauseOther       Cause = "other"       // see the error
 )

@@ -25,7 +25,8 @@ type Status struct {
 	Name      string
 	State     State
 	NotAfter  time.Time // zero without a certificate
-	Authority string    // host of who issued it
+	Authority string    // host of who issued it, or its name
+	File      string    // of a certificate of the owner's own, empty for others
 	Cause     Cause     // of the last failure, empty without one
 	Error     string    // its text
 	Next      time.Time // next attempt or renewal; zero: with the next visitor

@@ -3,6 +3,8 @@ package main
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -35,17 +37,57 @@ func (e *edge) buildTLS(c *config.Config, folder string) (*tls.Config, error) {
 			return nil, err
 		}
 	}
-	switch c.TLS.Mode {
-	case "off":
+	if c.TLS.Mode == "off" {
 		return nil, nil
-	case "acme":
-		return e.acme.ServerConfig(), nil
+	}
+	e.files = certs.NewFiles(component(e.log, "certs"))
+	own, err := prepareFiles(e.files, c)
+	if err != nil {
+		return nil, err
+	}
+	e.files.Use(own)
+	if sites {
+		return e.ownFirst(e.acme.ServerConfig()), nil
 	}
 	local, err := newLocal(c, folder, e.names.serves)
 	if err != nil {
 		return nil, err
 	}
-	return certs.ServerConfig(local.Certificate), nil
+	return e.ownFirst(certs.ServerConfig(local.Certificate)), nil
+}
+
+// ownFirst has the owners' own certificates shown in place of others.
+func (e *edge) ownFirst(t *tls.Config) *tls.Config {
+	otherwise := t.GetCertificate
+	t.GetCertificate = func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+		if own := e.files.Find(hello.ServerName); own != nil {
+			return own, nil
+		}
+		return otherwise(hello)
+	}
+	return t
+}
+
+// prepareFiles reads the sites' own certificates.
+func prepareFiles(files *certs.Files, c *config.Config) (*certs.FileSet, error) {
+	var pairs []certs.Pair
+	var at []string
+	for i, s := range c.Sites {
+		if s.TLS.Certificate != "" {
+			pairs = append(pairs, certs.Pair{Certificate: s.TLS.Certificate, Key: s.TLS.Key, Hosts: s.Hosts})
+			at = append(at, fmt.Sprintf("sites[%d].tls.certificate", i))
+		}
+	}
+	set, err := files.Prepare(pairs)
+	var mistakes []error
+	for _, cause := range causes(err) {
+		var wrong *certs.FileError
+		if errors.As(cause, &wrong) {
+			cause = c.Mistake(at[wrong.Index], wrong.Error(), wrong.Hint)
+		}
+		mistakes = append(mistakes, cause)
+	}
+	return set, errors.Join(mistakes...)
 }
 
 // newACME opens the manager of public certificates below folder. A port of 0

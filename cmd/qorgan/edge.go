@@ -35,7 +35,8 @@ type edge struct {
 	judge  *rulesets.Judge
 	armory armory
 	server *proxy.Server
-	acme   *certs.ACME // of sites and the console; nil without a public authority
+	files  *certs.Files // owners' own certificates; nil without TLS
+	acme   *certs.ACME  // of sites and the console; nil without a public authority
 
 	problem error // why added patches were left out at the start
 }
@@ -228,6 +229,9 @@ func (e *edge) close() error {
 	}
 	if e.guard != nil {
 		errs = append(errs, e.guard.Close())
+	}
+	if e.files != nil {
+		errs = append(errs, e.files.Close())
 	}
 	if e.acme != nil {
 		errs = append(errs, e.acme.Close())
