@@ -29,10 +29,11 @@ const (
 
 // Event is one refusal, or one detection in detect mode.
 type Event struct {
-	ID        string        `json:"id"`   // UUIDv7 (RFC 9562), made at the edge
-	Code      string        `json:"code"` // the short incident code a visitor sees
-	Time      time.Time     `json:"time"` // UTC, when the request's head was read
-	Site      string        `json:"site"` // the site's name in the configuration
+	ID        string        `json:"id"`             // UUIDv7 (RFC 9562), made at the edge
+	Code      string        `json:"code"`           // the short incident code a visitor sees
+	Time      time.Time     `json:"time"`           // UTC, when the request's head was read
+	Site      string        `json:"site"`           // the site's name in the configuration
+	Edge      string        `json:"edge,omitempty"` // the edge that reported it, set by the console; empty for its own process
 	Kind      Kind          `json:"kind"`
 	Action    Action        `json:"action"`
 	Mode      string        `json:"mode"`             // the site's mode: block or detect

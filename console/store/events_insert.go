@@ -37,7 +37,7 @@ func (db *DB) Insert(ctx context.Context, events []event.Event) error {
 				return errors.Join(fmt.Errorf("event %s: %w", events[i].ID, err), in.close())
 			}
 		}
-		return errors.Join(in.count(ctx, tx), in.close())
+		return errors.Join(count(ctx, tx, in.hours), in.close())
 	})
 	if err != nil {
 		return fmt.Errorf("store events: %w", err)
@@ -129,9 +129,9 @@ func (in *inserter) insert(ctx context.Context, e *event.Event) error {
 	return nil
 }
 
-// count adds what was inserted to the hours.
-func (in *inserter) count(ctx context.Context, tx *sql.Tx) error {
-	for h, n := range in.hours {
+// count adds what was inserted to the table of hours.
+func count(ctx context.Context, tx *sql.Tx, hours map[hour]int64) error {
+	for h, n := range hours {
 		_, err := tx.ExecContext(ctx, `INSERT INTO hours VALUES (?, ?, ?, ?, ?)
 			ON CONFLICT DO UPDATE SET count = count + excluded.count`, h.hour, h.site, h.class, h.action, n)
 		if err != nil {

@@ -9,12 +9,17 @@ import (
 	"github.com/qorgan/qorgan/event"
 )
 
+const lossStatement = `INSERT INTO losses VALUES (?, ?, ?, ?, ?)
+	ON CONFLICT DO UPDATE SET count = excluded.count, last = excluded.last WHERE excluded.count > count`
+
+func lossValues(l event.Loss) []any {
+	return []any{l.ID, l.First.UnixMicro(), l.Last.UnixMicro(), l.Count, l.Reason}
+}
+
 // InsertLoss writes a loss down. A loss that is there already, by id, is
 // replaced by one with a higher count.
 func (db *DB) InsertLoss(ctx context.Context, l event.Loss) error {
-	_, err := db.exec(ctx, `INSERT INTO losses VALUES (?, ?, ?, ?, ?)
-		ON CONFLICT DO UPDATE SET count = excluded.count, last = excluded.last WHERE excluded.count > count`,
-		l.ID, l.First.UnixMicro(), l.Last.UnixMicro(), l.Count, l.Reason)
+	_, err := db.exec(ctx, lossStatement, lossValues(l)...)
 	if err != nil {
 		return fmt.Errorf("store loss: %w", err)
 	}

@@ -13,7 +13,7 @@ const trimStep = 500
 
 // Trim deletes events older than before, then the oldest ones until the
 // database file is no larger than maxBytes. A zero time or size sets no
-// bound. Counts by the hour stay. It returns how many events it deleted, also
+// bound. Counts of floods go with their age, counts by the hour stay. It returns how many events it deleted, also
 // with an error.
 func (db *DB) Trim(ctx context.Context, before time.Time, maxBytes int64) (int64, error) {
 	if db.write == nil {
@@ -45,6 +45,11 @@ func (db *DB) Trim(ctx context.Context, before time.Time, maxBytes int64) (int64
 		}
 		if n == 0 {
 			break
+		}
+	}
+	if !before.IsZero() {
+		if _, err := db.exec(ctx, `DELETE FROM tallies WHERE last < ?`, before.UnixMicro()); err != nil {
+			return removed, fmt.Errorf("trim store: %w", err)
 		}
 	}
 	if removed > 0 {

@@ -34,6 +34,10 @@ func Run(t *testing.T, open func(*testing.T) *store.DB) {
 		{"LinksAreSpentOnce", linksAreSpentOnce},
 		{"Settings", settings},
 		{"Acts", acts},
+		{"Tallies", tallies},
+		{"Reports", reports},
+		{"Enrolment", enrolment},
+		{"ClonedEdge", clonedEdge},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, open(t)) })
 	}

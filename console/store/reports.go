@@ -1,0 +1,100 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"github.com/qorgan/qorgan/event"
+	"github.com/qorgan/qorgan/report/wire"
+)
+
+// Reports is what an edge sent at a time: records of one lane, in order.
+type Reports struct {
+	Edge, Epoch string
+	Lane        uint64
+	After       uint64 // the number before the first
+	Frames      []Frame
+}
+
+// Frame is the items with the numbers First to Last.
+type Frame struct {
+	First, Last uint64
+	Items       []wire.Item
+}
+
+// GapError says that records are missing before those that came.
+type GapError struct{ Committed uint64 }
+
+// Error implements error.
+func (e *GapError) Error() string {
+	return fmt.Sprintf("records after %d are missing", e.Committed)
+}
+
+// InsertReports stores what an edge sent, durably and in one transaction with
+// the number up to which its lane is committed, which it returns. Frames up to
+// that number are ignored: each record is stored once, however often it comes.
+// It fails with a [*GapError] when there are records missing before these.
+func (db *DB) InsertReports(ctx context.Context, r Reports) (committed uint64, err error) {
+	err = db.update(ctx, func(tx *sql.Tx) error {
+		mark := int64(r.Lane) - 1
+		err := tx.QueryRowContext(ctx, `SELECT seq FROM watermarks WHERE edge = ? AND epoch = ? AND lane = ?`,
+			r.Edge, r.Epoch, int64(r.Lane)).Scan(&mark)
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+		committed = uint64(mark)
+		if r.After > committed {
+			return &GapError{committed}
+		}
+		before := committed
+		if err := insertFrames(ctx, tx, r.Frames, &committed); err != nil {
+			return err
+		}
+		if committed == before {
+			return nil
+		}
+		_, err = tx.ExecContext(ctx, `INSERT INTO watermarks VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET seq = excluded.seq`,
+			r.Edge, r.Epoch, int64(r.Lane), int64(committed))
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("store reports: %w", err)
+	}
+	return committed, nil
+}
+
+// insertFrames stores the frames after *committed and moves it.
+func insertFrames(ctx context.Context, tx *sql.Tx, frames []Frame, committed *uint64) (err error) {
+	in, err := newInserter(ctx, tx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, in.close()) }()
+	for _, f := range frames {
+		if f.Last <= *committed {
+			continue
+		}
+		for _, item := range f.Items {
+			switch {
+			case item.Event != nil:
+				err = in.insert(ctx, item.Event)
+			case item.Tally != nil:
+				err = insertTally(ctx, tx, item.Tally, in.hours)
+			case item.Loss != nil:
+				err = insertLoss(ctx, tx, *item.Loss)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		*committed = f.Last
+	}
+	return count(ctx, tx, in.hours)
+}
+
+func insertLoss(ctx context.Context, tx *sql.Tx, l event.Loss) error {
+	_, err := tx.ExecContext(ctx, lossStatement, lossValues(l)...)
+	return err
+}
