@@ -60,14 +60,17 @@ func (f *fast) program(level int) (*fastpath.Program, error) {
 
 // transformations are those that language gives to Coraza.
 var transformations = map[string]fastpath.Transformation{
-	"utf8toUnicode": {ASCII: true, Apply: func(s string) (string, bool, error) {
-		folded, changed := language.Fold(s)
-		return folded, changed, nil
-	}},
-	language.MaskName: {ASCII: true, Apply: func(s string) (string, bool, error) {
-		masked, changed := language.Mask(s)
-		return masked, changed, nil
-	}},
+	"utf8toUnicode":      transformation(language.Fold),
+	language.MaskName:    transformation(language.Mask),
+	language.LettersName: transformation(language.Letters),
+}
+
+// transformation is one that leaves ASCII alone and never fails.
+func transformation(f func(string) (string, bool)) fastpath.Transformation {
+	return fastpath.Transformation{ASCII: true, Apply: func(s string) (string, bool, error) {
+		out, changed := f(s)
+		return out, changed, nil
+	}}
 }
 
 // ask asks the fast path about a request. ok is false when there is none, or

@@ -81,8 +81,9 @@ Include @owasp_crs/REQUEST-*.conf
 var testOptions = Options{
 	ReadFile: func(name string) ([]byte, error) { return fs.ReadFile(coreruleset.FS, "@owasp_crs/"+name) },
 	Transformations: map[string]Transformation{
-		"utf8toUnicode":   {Apply: func(s string) (string, bool, error) { s, c := language.Fold(s); return s, c, nil }, ASCII: true},
-		language.MaskName: {Apply: func(s string) (string, bool, error) { s, c := language.Mask(s); return s, c, nil }, ASCII: true},
+		"utf8toUnicode":      {Apply: func(s string) (string, bool, error) { s, c := language.Fold(s); return s, c, nil }, ASCII: true},
+		language.MaskName:    {Apply: func(s string) (string, bool, error) { s, c := language.Mask(s); return s, c, nil }, ASCII: true},
+		language.LettersName: {Apply: func(s string) (string, bool, error) { s, c := language.Letters(s); return s, c, nil }, ASCII: true},
 	},
 }
 

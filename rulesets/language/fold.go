@@ -19,6 +19,15 @@ type compat struct {
 	blocks [lastCompat >> 8]bool
 }
 
+// of returns the ASCII that r stands for.
+func (c *compat) of(r rune) (string, bool) {
+	if r >= lastCompat || !c.blocks[r>>8] {
+		return "", false
+	}
+	s, ok := c.ascii[r]
+	return s, ok
+}
+
 var table = sync.OnceValue(func() *compat {
 	c := &compat{ascii: map[rune]string{}}
 	for r := rune(utf8.RuneSelf); r < lastCompat; r++ {
@@ -38,39 +47,30 @@ var table = sync.OnceValue(func() *compat {
 
 // Fold replaces every character that is another form of ASCII text (full-width
 // "＜", superscript "²", mathematical "𝐚", no-break space) by that text, and
-// reports whether it replaced any. Characters with no such form, and bytes that
-// are not UTF-8, stay as they are.
+// letters of a Latin word in disguise by those that they look like. It reports
+// whether it replaced any. Other characters, and bytes that are not UTF-8, stay
+// as they are.
 func Fold(s string) (string, bool) {
 	i := firstHigh(s)
 	if i == len(s) {
 		return s, false
 	}
 	t := table()
-	var out []byte
-	last := i
+	p := replacer{s: s}
 	for i < len(s) {
 		if s[i] < utf8.RuneSelf {
 			i++
 			continue
 		}
 		r, n := utf8.DecodeRuneInString(s[i:])
-		if r < lastCompat && t.blocks[r>>8] {
-			if ascii, ok := t.ascii[r]; ok {
-				if out == nil {
-					out = make([]byte, 0, len(s))
-					last = 0
-				}
-				out = append(out, s[last:i]...)
-				out = append(out, ascii...)
-				last = i + n
-			}
+		if ascii, ok := t.of(r); ok {
+			p.put(i, n).WriteString(ascii)
+		} else if c, ok := p.look(i, r); ok {
+			p.put(i, n).WriteByte(c)
 		}
 		i += n
 	}
-	if out == nil {
-		return s, false
-	}
-	return string(append(out, s[last:]...)), true
+	return p.text()
 }
 
 // Mask replaces every well-formed UTF-8 character above ASCII by "x" and
