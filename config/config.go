@@ -171,6 +171,10 @@ type Site struct {
 	Exclusions []Exclusion `yaml:"exclusions"`
 	// Surface says which PHP files visitors may ask for directly.
 	Surface Surface `yaml:"surface"`
+	// Patches says where virtual patches are armed: everywhere, seen (only for
+	// the CMS itself and for plugins and themes that the site's answers showed)
+	// or off. everywhere by default.
+	Patches Arming `yaml:"patches"`
 	// Trusted stands in place of the process's own trusted for this site.
 	Trusted *Trusted `yaml:"trusted"`
 	// Timeouts bounds waiting for the upstream.
@@ -192,6 +196,16 @@ type Surface struct {
 	// Open lets every PHP file be asked for. false by default.
 	Open bool `yaml:"open"`
 }
+
+// Arming says which virtual patches a site has.
+type Arming string
+
+// The armings of a site.
+const (
+	Everywhere Arming = "everywhere" // all of them
+	Seen       Arming = "seen"       // those of products that the site was seen to run
+	Unarmed    Arming = "off"        // none
+)
 
 // Upstream is one server that answers for a site. In the file a bare URL may
 // stand for the whole mapping.

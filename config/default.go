@@ -36,6 +36,7 @@ func DefaultSite() *Site {
 		Threshold: Threshold{Inbound: 5, Outbound: 4},
 		Profile:   "auto",
 		FailMode:  FailClosed,
+		Patches:   Everywhere,
 		Limits: Limits{
 			HeaderBytes: 64 << 10,
 			Headers:     100,

@@ -97,6 +97,7 @@ func (k checker) site(at string, s *Site) {
 	k.upstreams(at, s)
 	k.oneOf(at+".mode", string(s.Mode), "block", "detect", "off")
 	k.oneOf(at+".profile", s.Profile, Profiles()...)
+	k.oneOf(at+".patches", string(s.Patches), "everywhere", "seen", "off")
 	k.oneOf(at+".fail_mode", string(s.FailMode), "closed", "static")
 	if s.Level < 1 || s.Level > 4 {
 		k.wrong(at+".level", "1, 2, 3 or 4", "%d is not a paranoia level", s.Level)

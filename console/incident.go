@@ -52,6 +52,13 @@ type ruleHit struct {
 	Places  []ruleHitPlace
 	Tags    []string
 	CVE     string
+	Hole    *event.Hole
+}
+
+// HoleName is the product's folder.
+func (h ruleHit) HoleName() string {
+	_, name, _ := strings.Cut(h.Hole.Product, "/")
+	return name
 }
 
 type ruleHitPlace struct {
@@ -130,7 +137,7 @@ func (p *incidentPage) show(e event.Event) {
 		i := slices.IndexFunc(p.Rules, func(h ruleHit) bool { return h.Rule == m.Rule })
 		if i < 0 {
 			i = len(p.Rules)
-			p.Rules = append(p.Rules, ruleHit{Rule: m.Rule, Message: m.Message, Tags: m.Tags, CVE: cve(m.Tags)})
+			p.Rules = append(p.Rules, ruleHit{Rule: m.Rule, Message: m.Message, Tags: m.Tags, CVE: cve(m.Tags), Hole: m.Hole})
 		}
 		where := m.Variable
 		if m.Key != "" {

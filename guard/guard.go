@@ -14,6 +14,7 @@ import (
 
 	"github.com/qorgan/qorgan/config"
 	"github.com/qorgan/qorgan/event"
+	"github.com/qorgan/qorgan/guard/products"
 	"github.com/qorgan/qorgan/guard/recognise"
 	"github.com/qorgan/qorgan/guard/surface"
 	"github.com/qorgan/qorgan/guard/throttle"
@@ -37,6 +38,7 @@ type Options struct {
 // Guard is the room. Make one a process, not one a configuration.
 type Guard struct {
 	recognise *recognise.Recogniser
+	products  *products.Book
 	witness   *witness.Witness
 	surface   *surface.Lock
 	throttle  *throttle.Throttle
@@ -76,6 +78,10 @@ func New(o Options) (*Guard, error) {
 	if err != nil {
 		return nil, fmt.Errorf("guard: %w", err)
 	}
+	book, err := products.New(products.Options{Path: inside(o.Data, "products"), Logger: o.Logger})
+	if err != nil {
+		return nil, fmt.Errorf("guard: %w", err)
+	}
 	w, err := witness.New(witness.Options{
 		Path:     inside(o.Data, "sessions"),
 		Key:      o.Key,
@@ -97,7 +103,7 @@ func New(o Options) (*Guard, error) {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	g := &Guard{
-		recognise: known, witness: w, surface: lock,
+		recognise: known, products: book, witness: w, surface: lock,
 		throttle: throttle.New(throttle.Options{Record: o.Record, Now: o.Now}),
 		log:      o.Logger, stop: stop,
 	}
@@ -109,7 +115,7 @@ func New(o Options) (*Guard, error) {
 
 // Handler puts the room in front of next.
 func (g *Guard) Handler(next http.Handler) http.Handler {
-	return g.recognise.Handler(g.witness.Handler(g.throttle.Handler(g.surface.Handler(next))))
+	return g.recognise.Handler(g.products.Handler(g.witness.Handler(g.throttle.Handler(g.surface.Handler(next)))))
 }
 
 // Recognised returns the CMS profile of a site with `profile: auto` and what
@@ -122,7 +128,7 @@ func (g *Guard) Recognised(site string) (profile, evidence string) {
 func (g *Guard) Close() error {
 	g.stop()
 	g.done.Wait()
-	return errors.Join(g.recognise.Save(), g.surface.Save(), g.witness.Close())
+	return errors.Join(g.recognise.Save(), g.products.Save(), g.surface.Save(), g.witness.Close())
 }
 
 // keep writes down what was learned of sites until ctx ends.
@@ -134,7 +140,7 @@ func (g *Guard) keep(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			if err := errors.Join(g.recognise.Save(), g.surface.Save()); err != nil {
+			if err := errors.Join(g.recognise.Save(), g.products.Save(), g.surface.Save()); err != nil {
 				g.log.Error().Err(err).Str("hint", "check the space and the owner of the data folder").Msg("keep what was learned of sites")
 			}
 		}

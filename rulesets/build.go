@@ -24,6 +24,7 @@ type Build struct {
 	sites    map[*config.Site]*exclude.Set
 	profiles map[string]*exclude.Set
 	engines  sync.Map // engineOf → *engine
+	idle     sync.Map // idleOf → *idle
 }
 
 type engineOf struct {
@@ -170,13 +171,15 @@ func (b *Build) engine(h half, profile string) (*engine, error) {
 // mask returns the exclusions that hold for a request of a site. A site that
 // the build does not know belongs to a request that began before a reload: its
 // exclusions are compiled for it alone.
-func (b *Build) mask(site *config.Site, profile string, r *reader.Request, rank exchange.Rank, now time.Time) exclude.Mask {
-	own, known := b.sites[site]
-	if list := b.exclusions(site); !known && len(list) > 0 {
-		own, _ = exclude.Compile(list)
+func (b *Build) mask(x *exchange.Exchange, r *reader.Request, now time.Time) exclude.Mask {
+	own, known := b.sites[x.Site]
+	if !known && len(x.Site.Exclusions) > 0 {
+		own, _ = exclude.Compile(x.Site.Exclusions)
 	}
-	m := own.Match(exclude.Mask{}, r, rank, now)
-	return b.profiles[profile].Match(m, r, rank, now)
+	profile := profileOf(x)
+	m := own.Match(exclude.Mask{}, r, x.Rank, now)
+	m = b.profiles[profile].Match(m, r, x.Rank, now)
+	return b.unarmed(x, profile, r).Match(m, r, x.Rank, now)
 }
 
 // holes says of each match of a virtual patch what it closes, and what the site

@@ -28,6 +28,7 @@ type Probe struct {
 	Client  netip.Addr
 	Rank    exchange.Rank
 	Profile string // the profile in force; the site's own when empty
+	Runs    *exchange.Runs
 
 	// Exclusions, when not nil, stand in place of the site's own and of those
 	// that stand beside the configuration; the profile's hold all the same.
@@ -69,7 +70,7 @@ func (b *Build) Probe(ctx context.Context, site *config.Site, p Probe, excluded 
 	if p.Proto == "" {
 		p.Proto = "HTTP/1.1"
 	}
-	x := &exchange.Exchange{Site: site, Profile: p.Profile, Client: p.Client, Rank: p.Rank}
+	x := &exchange.Exchange{Site: site, Profile: p.Profile, Client: p.Client, Rank: p.Rank, Runs: p.Runs}
 	r, a := readProbe(&p, site)
 	f := b.facts(x, r, hostName(hostOf(p.Fields)))
 	if p.Exclusions != nil {

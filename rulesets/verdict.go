@@ -38,7 +38,7 @@ func (b *Build) facts(x *exchange.Exchange, r *reader.Request, host string) Fact
 	if f.Outbound <= 0 {
 		f.Outbound = defaultOutbound
 	}
-	f.Mask = b.mask(x.Site, profileOf(x), r, x.Rank, time.Now())
+	f.Mask = b.mask(x, r, time.Now())
 	return f
 }
 
