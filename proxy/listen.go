@@ -181,6 +181,11 @@ func (l *listener) greet(s *Server, c net.Conn, held *capacity.Conn, announced b
 	}
 	switch tc.ConnectionState().NegotiatedProtocol {
 	case "h2":
+		if !s.load.Streams(held) {
+			s.full(fullConnections)
+			_ = c.Close()
+			return
+		}
 		s.push(tc, held)
 		pushed = true
 	case "http/1.1", "":

@@ -199,9 +199,14 @@ func (c *call) overloaded(w http.ResponseWriter, r *http.Request, why string) {
 	c.server.refuse(w, r, exchange.Refusal{Status: http.StatusServiceUnavailable, Close: true, Retry: retryAfter})
 }
 
-// headCost is what a decoded head takes in memory, in bytes, about.
+// streamCost is what a request takes beside its head, in bytes, about: its
+// goroutines and the buffers of its upstream connection.
+const streamCost = 32 << 10
+
+// headCost is what a request with a decoded head takes in memory, in bytes,
+// about.
 func headCost(c *call) int64 {
-	n := int64(2<<10 + len(c.x.Target))
+	n := int64(streamCost + len(c.x.Target))
 	for i := range c.x.Fields {
 		n += int64(len(c.x.Fields[i].Name)+len(c.x.Fields[i].Value)) + 128
 	}

@@ -19,8 +19,8 @@ func TestDefaultsFitTheMachine(t *testing.T) {
 		{64 << 20, 0, "1024 4000 16777216 4194304"},
 		{512 << 20, 1024, "256 704 134217728 8388608"},
 		{512 << 20, 1 << 20, "8192 16384 134217728 8388608"},
-		{16 << 30, 1 << 20, "50000 200000 4294967296 33554432"},
-		{16 << 30, 32, "16 16 4294967296 33554432"},
+		{16 << 30, 1 << 20, "50000 200000 4294967296 16777216"},
+		{16 << 30, 32, "16 16 4294967296 16777216"},
 	} {
 		l := Limits{Memory: tc.memory}.WithDefaults(tc.files)
 		if got := fmt.Sprint(l.Requests, l.Connections, l.Bodies, l.Heads); got != tc.want {
@@ -150,6 +150,34 @@ func TestConnectionsOfOneClient(t *testing.T) {
 	}
 	if c.Connections() != 0 || len(c.conns.clients) != 0 {
 		t.Errorf("%d connections, %d clients are left", c.Connections(), len(c.conns.clients))
+	}
+}
+
+// A client over his limit loses the connection that was idle longest, and gets
+// no new one when none is idle. One with streams counts as four.
+func TestClientOverHisLimit(t *testing.T) {
+	c := New(Limits{Connections: 100, PerClient: 8}, nil)
+	peer := netip.MustParseAddr("192.0.2.1")
+	var socks [8]*sock
+	var conns [8]*Conn
+	for i := range conns {
+		socks[i] = &sock{}
+		conns[i], _ = c.Connect(socks[i], peer)
+		conns[i].Begin()
+	}
+	for i := range 4 {
+		conns[i].End(time.Now().Add(-time.Duration(i+2) * time.Minute))
+	}
+	if k, ok := c.Connect(&sock{}, peer); !ok || !socks[3].closed || socks[2].closed {
+		t.Fatal("the longest idle one is not closed")
+	} else {
+		k.Begin()
+		if !c.Streams(k) || !socks[2].closed || !socks[1].closed || !socks[0].closed || socks[4].closed {
+			t.Error("a connection with streams does not count as four")
+		}
+	}
+	if _, ok := c.Connect(&sock{}, peer); ok {
+		t.Error("one more, though none is idle")
 	}
 }
 

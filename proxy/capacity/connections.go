@@ -13,6 +13,7 @@ import (
 type Conn struct {
 	sock    net.Conn
 	client  *client // nil for a peer that speaks for many
+	weight  int     // against its client's limit; guarded by Capacity.mu
 	since   atomic.Int64
 	busy    atomic.Int32 // requests under way
 	stalled atomic.Int64 // since when a request waits for the visitor; 0 when none does
@@ -22,7 +23,8 @@ type Conn struct {
 // client is what one network has open.
 type client struct {
 	network netip.Prefix
-	conns   int // guarded by Capacity.mu
+	conns   map[*Conn]struct{} // guarded by Capacity.mu
+	weight  int                // of conns together; guarded by Capacity.mu
 	heads   atomic.Int64
 }
 
@@ -53,8 +55,7 @@ const (
 	graceTime = time.Second
 )
 
-// Connect takes a connection on. A client that has as many as one may have gets
-// none; peer is invalid for a peer that speaks for many. When there are as many
+// Connect takes a connection on for its client, see [Capacity.Claim]; peer is invalid for a peer that speaks for many. When there are as many
 // as there may be, one that waits is closed. It reports whether sock may stay;
 // [Capacity.Disconnect] is due when it may.
 func (c *Capacity) Connect(sock net.Conn, peer netip.Addr) (*Conn, bool) {
@@ -76,7 +77,8 @@ func (c *Capacity) Connect(sock net.Conn, peer netip.Addr) (*Conn, bool) {
 }
 
 // Claim says whose connection k is, when that is known only after it was taken
-// on. It reports whether that client may have one more.
+// on. It reports whether that client may have one more. A client who has as many
+// as one may have, some of them idle, loses the one that was idle longest.
 func (c *Capacity) Claim(k *Conn, peer netip.Addr) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -90,15 +92,57 @@ func (c *Capacity) claim(k *Conn, peer netip.Addr, l *Limits) bool {
 	network := exchange.Network(peer)
 	cl := c.conns.clients[network]
 	if cl == nil {
-		cl = &client{network: network}
+		cl = &client{network: network, conns: map[*Conn]struct{}{}}
 		c.conns.clients[network] = cl
 	}
-	if cl.conns >= l.PerClient {
-		return false
+	k.client, k.weight = cl, 1
+	cl.conns[k] = struct{}{}
+	cl.weight++
+	return c.lighten(cl, k, l)
+}
+
+// streamsWeight is as how many connections one with streams counts.
+const streamsWeight = 4
+
+// Streams says that many requests at once may come over k. It reports whether
+// its client may have one more such connection.
+func (c *Capacity) Streams(k *Conn) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	l := c.limits.Load()
+	if !k.open || k.client == nil || l.PerClient < 2*streamsWeight {
+		return true
 	}
-	cl.conns++
-	k.client = cl
+	k.weight += streamsWeight - 1
+	k.client.weight += streamsWeight - 1
+	return c.lighten(k.client, k, l)
+}
+
+// lighten closes connections of a client that are idle, but for k, until he is
+// within his limit. It reports whether he is.
+func (c *Capacity) lighten(cl *client, k *Conn, l *Limits) bool {
+	now := time.Now().UnixNano()
+	for cl.weight > l.PerClient {
+		var victim *Conn
+		var longest int64
+		for other := range cl.conns {
+			if waits := other.waits(now, false); waits > longest && other != k {
+				victim, longest = other, waits
+			}
+		}
+		if victim == nil {
+			return false
+		}
+		c.shed(victim)
+	}
 	return true
+}
+
+// shed closes a connection to make room.
+func (c *Capacity) shed(k *Conn) {
+	c.drop(k)
+	c.conns.shed.Add(1)
+	_ = k.sock.Close()
 }
 
 // Disconnect ends what Connect began. It may be called again.
@@ -116,7 +160,8 @@ func (c *Capacity) drop(k *Conn) {
 	delete(c.conns.all, k)
 	c.conns.count.Store(int64(len(c.conns.all)))
 	if cl := k.client; cl != nil {
-		if cl.conns--; cl.conns == 0 {
+		delete(cl.conns, k)
+		if cl.weight -= k.weight; cl.weight == 0 {
 			delete(c.conns.clients, cl.network)
 		}
 	}
@@ -173,9 +218,7 @@ func (c *Capacity) makeRoom(busy bool) bool {
 	if victim == nil {
 		return false
 	}
-	c.drop(victim)
-	c.conns.shed.Add(1)
-	_ = victim.sock.Close()
+	c.shed(victim)
 	return true
 }
 

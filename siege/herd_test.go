@@ -1,0 +1,3 @@
+package siege
+
+func herdMain() {}
