@@ -75,7 +75,7 @@ func start(t *testing.T, upstream string, extra ...string) *edge {
 		t.Fatal(err)
 	}
 	own := t.TempDir()
-	conf := fmt.Sprintf("data: %s/data\nhttp: 127.0.0.1:0\nhttps: 127.0.0.1:0\nconsole: {listen: \"off\"}\nlog: {access: false}\n%s\nsites: [{hosts: %s, upstreams: %s}]\n",
+	conf := fmt.Sprintf("data: %s/data\nhttp: 127.0.0.1:0\nhttps: 127.0.0.1:0\nconsole: {listen: \"off\"}\nlog: {access: false}\n%s\nsites: [{hosts: [%s, \"*\"], upstreams: %s}]\n",
 		own, strings.Join(extra, "\n"), site, upstream)
 	path := filepath.Join(own, "qorgan.yaml")
 	if err := os.WriteFile(path, []byte(conf), 0o600); err != nil {
