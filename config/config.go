@@ -96,7 +96,7 @@ type Capacity struct {
 	// 32 KiB of memory, as far as the process may open files.
 	Connections int `yaml:"connections"`
 	// ClientConnections bounds the connections of one client at once, which is
-	// an address, or a /64 of IPv6; one of HTTP/2 or 3 counts as four. Beyond it
+	// an address, or a /64 of IPv6; one of HTTP/2 or 3 counts as eight. Beyond it
 	// his longest idle one is closed. Trusted proxies are not bounded. 256 by
 	// default.
 	ClientConnections int `yaml:"client_connections"`

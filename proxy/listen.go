@@ -18,6 +18,7 @@ import (
 
 	"github.com/qorgan/qorgan/config"
 	"github.com/qorgan/qorgan/proxy/capacity"
+	"github.com/qorgan/qorgan/proxy/streams"
 	"github.com/qorgan/qorgan/proxy/wire"
 )
 
@@ -25,6 +26,12 @@ const (
 	greetTime   = 10 * time.Second // for a TLS handshake
 	proxyHeader = 2 * time.Second  // for a PROXY protocol header
 )
+
+// h2Suites are the cipher suites of TLS 1.2 that HTTP/2 may have.
+var h2Suites = []uint16{
+	tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+	tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+}
 
 // address is a listener as configured. It is what reloads compare.
 type address struct {
@@ -181,12 +188,16 @@ func (l *listener) greet(s *Server, c net.Conn, held *capacity.Conn, announced b
 	}
 	switch tc.ConnectionState().NegotiatedProtocol {
 	case "h2":
+		if state := tc.ConnectionState(); state.Version == tls.VersionTLS12 && !slices.Contains(h2Suites, state.CipherSuite) {
+			_ = tc.Close() // RFC 9113, section 9.2.2
+			return
+		}
 		if !s.load.Streams(held) {
 			s.full(fullConnections)
 			_ = c.Close()
 			return
 		}
-		s.push(tc, held)
+		s.push(streams.NewConn(tc, streams.Limits{Bytes: s.headBytes}), held)
 		pushed = true
 	case "http/1.1", "":
 		s.push(s.plain(tc), held)
@@ -248,8 +259,11 @@ type connKey struct{}
 // withConn is the http.Server's ConnContext.
 func (s *Server) withConn(ctx context.Context, c net.Conn) context.Context {
 	k := &conn{held: s.load.Keyed(c), peer: addrPort(c.RemoteAddr()), local: addrPort(c.LocalAddr())}
-	if w, ok := c.(*wire.Conn); ok {
+	switch w := c.(type) {
+	case *wire.Conn:
 		k.wire, c = w, w.NetConn()
+	case *streams.Conn:
+		c = w.NetConn()
 	}
 	if t, ok := c.(*tls.Conn); ok {
 		state := t.ConnectionState()

@@ -12,6 +12,7 @@ import (
 	"github.com/qorgan/qorgan/config"
 	"github.com/qorgan/qorgan/exchange"
 	"github.com/qorgan/qorgan/proxy/capacity"
+	"github.com/qorgan/qorgan/proxy/streams"
 )
 
 // What is full when a request or connection is refused.
@@ -130,7 +131,11 @@ func (s *Server) speaksForMany(peer netip.Addr) bool {
 // push hands a connection that is ready for HTTP to the server.
 func (s *Server) push(c net.Conn, k *capacity.Conn) {
 	s.load.Key(c, k)
-	if !s.feed.push(c) {
+	feed := s.feed
+	if _, ok := c.(*streams.Conn); ok {
+		feed = s.feed2
+	}
+	if !feed.push(c) {
 		s.disconnect(s.load.Unkey(c))
 	}
 }

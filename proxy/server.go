@@ -40,7 +40,8 @@ type Server struct {
 	log     zerolog.Logger
 	pages   *page.Pages
 	metrics *metrics
-	http    *http.Server
+	http    *http.Server // HTTP/1
+	http2   *http.Server
 	chain   http.Handler
 	refuse  func(http.ResponseWriter, *http.Request, exchange.Refusal) // made once, not per request
 	record  func(event.Event)
@@ -50,7 +51,8 @@ type Server struct {
 	table     atomic.Pointer[table]
 	changing  sync.Mutex // one Listen, Reload or stop at a time
 	listeners map[address]*listener
-	feed      *feed
+	feed      *feed // of HTTP/1
+	feed2     *feed // of HTTP/2
 	tunnels   tunnels
 	load      *capacity.Capacity
 	sheds     sheds
@@ -75,7 +77,7 @@ func New(o Options) (*Server, error) {
 		return nil, fmt.Errorf("register metrics: %w", err)
 	}
 	s := &Server{opts: o, log: o.Logger, pages: pages, metrics: m, record: o.Record,
-		listeners: make(map[address]*listener), feed: newFeed()}
+		listeners: make(map[address]*listener), feed: newFeed(), feed2: newFeed()}
 	s.ended, s.cancel = context.WithCancel(context.Background())
 	s.refuse = s.writeRefusal
 
@@ -93,7 +95,12 @@ func New(o Options) (*Server, error) {
 	}
 
 	s.chain = around(o.Middleware, http.HandlerFunc(s.forward))
-	s.http = s.newHTTP(o.Config, around(o.Front, http.HandlerFunc(s.serve)))
+	front := around(o.Front, http.HandlerFunc(s.serve))
+	s.http, s.http2 = s.newHTTP(o.Config, front), s.newHTTP(o.Config, front)
+	s.http.Protocols.SetHTTP1(true)
+	// "Unencrypted" is what net/http calls a connection whose TLS is not its own:
+	// only those that agreed on HTTP/2 in their handshake come there.
+	s.http2.Protocols.SetUnencryptedHTTP2(true)
 	return s, nil
 }
 
@@ -106,9 +113,6 @@ func around(layers []func(http.Handler) http.Handler, h http.Handler) http.Handl
 
 func (s *Server) newHTTP(c *config.Config, h http.Handler) *http.Server {
 	head, wait := headLimits(c)
-	protocols := new(http.Protocols)
-	protocols.SetHTTP1(true)
-	protocols.SetHTTP2(true)
 	return &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: wait + time.Duration(head/headRate)*time.Second, // a connection's own is stricter
@@ -119,7 +123,7 @@ func (s *Server) newHTTP(c *config.Config, h http.Handler) *http.Server {
 		// What is asked of the server as a whole is judged like all else.
 		DisableGeneralOptionsHandler: true,
 		ErrorLog:                     serverLog(s.log),
-		Protocols:                    protocols,
+		Protocols:                    new(http.Protocols),
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams:          h2Streams,
 			MaxReadFrameSize:              h2Frame,
@@ -200,13 +204,14 @@ func (s *Server) Run(ctx context.Context) error {
 		return err
 	}
 	var owned sync.WaitGroup
-	serving := make(chan error, 1)
+	serving := make(chan error, 2)
 	s.changing.Lock()
 	for _, l := range s.listeners {
 		l.start(s)
 	}
 	s.changing.Unlock()
 	owned.Go(func() { serving <- s.http.Serve(s.feed) })
+	owned.Go(func() { serving <- s.http2.Serve(s.feed2) })
 	owned.Go(func() { s.probe(ctx) })
 	owned.Go(func() { s.watch(ctx) })
 
@@ -243,13 +248,20 @@ func (s *Server) drain() {
 	ctx, cancel := context.WithTimeout(s.ended, patience)
 	defer cancel()
 	s.log.Info().Dur("patience", patience).Int64("in_flight", s.metrics.flying.Load()).Msg("draining")
-	if err := s.http.Shutdown(ctx); err != nil {
-		s.log.Warn().Int64("in_flight", s.metrics.flying.Load()).Msg("cutting requests that did not end in time")
-		_ = s.http.Close()
+	var both sync.WaitGroup
+	for _, server := range []*http.Server{s.http, s.http2} {
+		both.Go(func() {
+			if err := server.Shutdown(ctx); err != nil {
+				s.log.Warn().Int64("in_flight", s.metrics.flying.Load()).Msg("cutting requests that did not end in time")
+				_ = server.Close()
+			}
+		})
 	}
+	both.Wait()
 	s.tunnels.wait(ctx)
 	s.tunnels.close()
 	s.feed.close()
+	s.feed2.close()
 	s.table.Load().release()
 }
 

@@ -59,7 +59,7 @@ func (f *fuse) light() {
 	f.first, f.again = encode(), encode()
 }
 
-// TestHeaderBomb has one client name headers that are in the table, on every
+// TestHeaderBomb has one client, on a line of 100 Mbit/s, name headers that are in the table, on every
 // stream of as many connections as he gets, and take no answers.
 func TestHeaderBomb(t *testing.T) {
 	e := start(t, upstream(t))
@@ -71,6 +71,7 @@ func TestHeaderBomb(t *testing.T) {
 		fuses = fuses[i : i+1]
 	}
 	const connections = 300
+	line := &line{perSecond: 100e6 / 8}
 	var requests, bytesSent, dialed atomic.Int64
 	grown, times, failed := e.besiege(t, e.visitor("127.0.0.2"), func(stop <-chan struct{}) {
 		var owned sync.WaitGroup
@@ -83,7 +84,7 @@ func TestHeaderBomb(t *testing.T) {
 					default:
 					}
 					fuse := fuses[n%len(fuses)]
-					if r, b, err := explode(e.https, fuse, stop); err == nil {
+					if r, b, err := explode(e.https, fuse, line, stop); err == nil {
 						dialed.Add(1)
 						requests.Add(r)
 						bytesSent.Add(b)
@@ -106,6 +107,25 @@ func TestHeaderBomb(t *testing.T) {
 	report(t, times, failed)
 }
 
+// line is the client's, of so many bytes a second.
+type line struct {
+	perSecond float64
+	mu        sync.Mutex
+	free      time.Time // when all that was sent has gone
+}
+
+func (l *line) wait(n int) {
+	l.mu.Lock()
+	now := time.Now()
+	if l.free.Before(now) {
+		l.free = now
+	}
+	l.free = l.free.Add(time.Duration(float64(n) / l.perSecond * float64(time.Second)))
+	until := l.free
+	l.mu.Unlock()
+	time.Sleep(time.Until(until))
+}
+
 // report says how others fared, all of whom must be answered.
 func report(t *testing.T, times []time.Duration, failed int) {
 	t.Helper()
@@ -121,7 +141,7 @@ func report(t *testing.T, times []time.Duration, failed int) {
 
 // explode is one connection: as many requests as it takes, none of whose
 // answers is taken.
-func explode(addr string, fuse fuse, stop <-chan struct{}) (requests, sent int64, err error) {
+func explode(addr string, fuse fuse, line *line, stop <-chan struct{}) (requests, sent int64, err error) {
 	conn, err := tls.DialWithDialer(&net.Dialer{Timeout: 5 * time.Second}, "tcp", addr,
 		&tls.Config{ServerName: site, InsecureSkipVerify: true, NextProtos: []string{"h2"}})
 	if err != nil {
@@ -144,6 +164,7 @@ func explode(addr string, fuse fuse, stop <-chan struct{}) (requests, sent int64
 	_ = fr.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
 	flush := func() error {
 		_ = conn.SetWriteDeadline(time.Now().Add(5 * time.Second))
+		line.wait(out.Len())
 		n, err := out.WriteTo(conn)
 		sent += n
 		return err

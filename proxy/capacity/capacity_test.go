@@ -19,8 +19,8 @@ func TestDefaultsFitTheMachine(t *testing.T) {
 		{64 << 20, 0, "1024 4000 16777216 4194304"},
 		{512 << 20, 1024, "256 704 134217728 8388608"},
 		{512 << 20, 1 << 20, "8192 16384 134217728 8388608"},
-		{16 << 30, 1 << 20, "50000 200000 4294967296 16777216"},
-		{16 << 30, 32, "16 16 4294967296 16777216"},
+		{16 << 30, 1 << 20, "50000 200000 4294967296 8388608"},
+		{16 << 30, 32, "16 16 4294967296 8388608"},
 	} {
 		l := Limits{Memory: tc.memory}.WithDefaults(tc.files)
 		if got := fmt.Sprint(l.Requests, l.Connections, l.Bodies, l.Heads); got != tc.want {
@@ -154,26 +154,26 @@ func TestConnectionsOfOneClient(t *testing.T) {
 }
 
 // A client over his limit loses the connection that was idle longest, and gets
-// no new one when none is idle. One with streams counts as four.
+// no new one when none is idle. One with streams counts as eight.
 func TestClientOverHisLimit(t *testing.T) {
-	c := New(Limits{Connections: 100, PerClient: 8}, nil)
+	c := New(Limits{Connections: 100, PerClient: 16}, nil)
 	peer := netip.MustParseAddr("192.0.2.1")
-	var socks [8]*sock
-	var conns [8]*Conn
+	var socks [16]*sock
+	var conns [16]*Conn
 	for i := range conns {
 		socks[i] = &sock{}
 		conns[i], _ = c.Connect(socks[i], peer)
 		conns[i].Begin()
 	}
-	for i := range 4 {
+	for i := range 8 {
 		conns[i].End(time.Now().Add(-time.Duration(i+2) * time.Minute))
 	}
-	if k, ok := c.Connect(&sock{}, peer); !ok || !socks[3].closed || socks[2].closed {
+	if k, ok := c.Connect(&sock{}, peer); !ok || !socks[7].closed || socks[6].closed {
 		t.Fatal("the longest idle one is not closed")
 	} else {
 		k.Begin()
-		if !c.Streams(k) || !socks[2].closed || !socks[1].closed || !socks[0].closed || socks[4].closed {
-			t.Error("a connection with streams does not count as four")
+		if !c.Streams(k) || !socks[6].closed || !socks[0].closed || socks[8].closed {
+			t.Error("a connection with streams does not count as eight")
 		}
 	}
 	if _, ok := c.Connect(&sock{}, peer); ok {

@@ -102,7 +102,7 @@ func (c *Capacity) claim(k *Conn, peer netip.Addr, l *Limits) bool {
 }
 
 // streamsWeight is as how many connections one with streams counts.
-const streamsWeight = 4
+const streamsWeight = 8
 
 // Streams says that many requests at once may come over k. It reports whether
 // its client may have one more such connection.

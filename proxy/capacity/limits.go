@@ -16,8 +16,8 @@ type Limits struct {
 	Requests    int   // under way at once; one per 64 KiB of Memory, 1,000 to 50,000
 	Bodies      int64 // bytes of bodies in memory at once; a quarter of Memory
 	Connections int   // at once; one per 32 KiB of Memory, as far as there are descriptors
-	PerClient   int   // connections of one client at once; 256, of which one with streams takes four
-	Heads       int64 // bytes of heads one client may have under way; 1/64 of Memory, 4 to 16 MiB
+	PerClient   int   // connections of one client at once; 256, of which one with streams takes eight
+	Heads       int64 // bytes of heads one client may have under way; 1/64 of Memory, 4 to 8 MiB
 }
 
 const (
@@ -52,7 +52,7 @@ func (l Limits) WithDefaults(files int) Limits {
 		l.PerClient = defaultPerClient
 	}
 	if l.Heads <= 0 {
-		l.Heads = min(max(l.Memory>>6, 4<<20), 16<<20)
+		l.Heads = min(max(l.Memory>>6, 4<<20), 8<<20)
 	}
 	return l
 }
