@@ -161,6 +161,7 @@ func NewACME(o ACMEOptions) (*ACME, error) {
 func (a *ACME) start() {
 	a.wg.Go(a.survey)
 	a.wg.Go(a.keep)
+	a.wg.Go(a.serveRequests)
 	for range adviceWorkers {
 		a.wg.Go(a.takeAdvice)
 	}

@@ -15,6 +15,10 @@ import (
 // there again.
 const absentFor = 5 * time.Second
 
+// wildcardFor is how long a wildcard's certificate is shown for a name before it
+// is read again: its renewal knows nothing of the names.
+const wildcardFor = 10 * time.Minute
+
 // Certificate returns the certificate for a handshake. It is a
 // tls.Config.GetCertificate. A name that has none yet, and deserves one, is
 // waited for, but no longer than the options say; the order goes on by itself.
@@ -143,6 +147,13 @@ func (a *ACME) load(ctx context.Context, name string) (*stored, error) {
 		return nil, fs.ErrNotExist
 	}
 	cert, err := a.shelf.load(ctx, a.keys, name)
+	if _, parent, ok := strings.Cut(name, "."); ok && errors.Is(err, fs.ErrNotExist) {
+		if cert, err = a.shelf.load(ctx, a.keys, "*."+parent); err == nil {
+			a.hold("*."+parent, cert)
+			a.loaded.put(name, cert, a.now().Add(wildcardFor))
+			return cert, nil
+		}
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		a.absent.put(name, struct{}{}, a.now().Add(absentFor))
 	}

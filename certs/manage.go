@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -37,6 +39,31 @@ func (a *ACME) Renew(ctx context.Context, name string) error {
 		}
 		if j.replaces.Equal(forced) {
 			return j.err
+		}
+	}
+}
+
+// requestsEvery is how often storage is looked through for renewals that were
+// asked for beside the edge.
+const requestsEvery = 5 * time.Second
+
+// serveRequests renews what was asked for.
+func (a *ACME) serveRequests() {
+	for sleep(a.ctx, requestsEvery) == nil {
+		asked, err := a.o.Storage.List(a.ctx, requests, false)
+		if err != nil {
+			continue // nobody ever asked
+		}
+		for _, key := range asked {
+			name := strings.Replace(path.Base(key), "wildcard_", "*", 1)
+			if !a.o.Serves(name) {
+				continue // perhaps another edge does
+			}
+			if err := a.o.Storage.Delete(a.ctx, key); err != nil {
+				a.log.Error().Err(err).Str("name", name).Msg("a renewal that was asked for can not be taken up")
+				continue
+			}
+			a.wg.Go(func() { _ = a.Renew(a.ctx, name) }) // the log and the status say how it went
 		}
 	}
 }

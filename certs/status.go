@@ -69,6 +69,10 @@ func (a *ACME) Status() []Status {
 		}
 		return true
 	})
+	return sorted(byName)
+}
+
+func sorted(byName map[string]Status) []Status {
 	list := make([]Status, 0, len(byName))
 	for _, s := range byName {
 		list = append(list, s)

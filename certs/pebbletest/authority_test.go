@@ -14,6 +14,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -29,6 +30,7 @@ import (
 // authority is a pebble of one test's own.
 type authority struct {
 	server   *httptest.Server
+	one      sync.Mutex     // held by the request that is answered
 	roots    *x509.CertPool // of the certificates it issues
 	orders   atomic.Int64   // new orders asked for
 	issued   atomic.Int64   // orders that reached their certificate's request
@@ -130,6 +132,10 @@ func (a *authority) watched(next http.Handler, silent bool) http.Handler {
 		case r.URL.Path == "/sign-me-up":
 			a.accounts.Add(1)
 		}
+		// pebble locks authorizations and orders in either order: two requests at
+		// once can wait for each other for ever.
+		a.one.Lock()
+		defer a.one.Unlock()
 		next.ServeHTTP(&nonceWatcher{ResponseWriter: w, seen: &a.nonces}, r)
 	})
 }

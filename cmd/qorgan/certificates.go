@@ -94,24 +94,40 @@ func prepareFiles(files *certs.Files, c *config.Config) (*certs.FileSet, error) 
 // is no listener.
 func newACME(c *config.Config, folder string, httpPort, tlsPort int, serves, written func(name string) bool, log zerolog.Logger) (*certs.ACME, error) {
 	o := certs.ACMEOptions{
-		Dir: filepath.Join(folder, "acme"), Email: c.TLS.Email, Serves: serves, Written: written,
+		Dir: acmeFolder(folder), Email: c.TLS.Email, Serves: serves, Written: written,
 		HTTPPort: httpPort, TLSPort: tlsPort, Logger: component(log, "certs"),
 		Ask: c.TLS.Ask, NewNames: certs.NewNames{PerDomain: c.TLS.NewNames.PerDomain, PerHour: c.TLS.NewNames.PerHour},
 	}
-	for _, a := range append([]config.Authority{{
-		Directory: c.TLS.Directory, Roots: c.TLS.Roots, Profile: c.TLS.Profile,
-		Accounts: c.TLS.Accounts, Orders: c.TLS.Orders, Binding: c.TLS.Binding,
-	}}, c.TLS.Fallback...) {
-		by, err := authority(c, a)
-		if err != nil {
-			return nil, err
-		}
-		o.Authorities = append(o.Authorities, by)
+	var err error
+	if o.Authorities, err = authorities(c); err != nil {
+		return nil, err
 	}
 	for _, p := range c.TLS.Addresses {
 		o.Addresses = append(o.Addresses, p.Addr().Unmap())
 	}
 	return certs.NewACME(o)
+}
+
+// acmeFolder is where the certificates of public authorities lie.
+func acmeFolder(folder string) string { return filepath.Join(folder, "acme") }
+
+// authorities are those of c in the order they are tried.
+func authorities(c *config.Config) ([]certs.Authority, error) {
+	var list []certs.Authority
+	for _, a := range append([]config.Authority{{
+		Directory: c.TLS.Directory, Roots: c.TLS.Roots, Profile: c.TLS.Profile,
+		Accounts: c.TLS.Accounts, Orders: c.TLS.Orders, Binding: c.TLS.Binding,
+	}}, c.TLS.Fallback...) {
+		if a.Email == "" {
+			a.Email = c.TLS.Email
+		}
+		by, err := authority(c, a)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, by)
+	}
+	return list, nil
 }
 
 // authority is one as the manager knows it.

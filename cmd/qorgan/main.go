@@ -15,6 +15,8 @@ type commands struct {
 	Explain explainCmd `cmd:"" help:"Say in plain words what the rules think of one request."`
 	Replay  replayCmd  `cmd:"" help:"Say which requests of the past the rules would refuse."`
 	Patch   patchCmd   `cmd:"" help:"Virtual patches: what is closed, and one more."`
+	Certs   certsCmd   `cmd:"" help:"Look after certificates of public authorities."`
+	Trust   trustCmd   `cmd:"" help:"Have this machine believe the edge's local authority."`
 	Events  eventsCmd  `cmd:"" help:"Print what was recorded."`
 	Link    linkCmd    `cmd:"" help:"Print a link that signs in to the console, once."`
 	Health  healthCmd  `cmd:"" help:"Ask a running edge whether it takes requests."`
