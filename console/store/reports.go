@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/qorgan/qorgan/event"
 	"github.com/qorgan/qorgan/report/wire"
@@ -14,7 +15,8 @@ import (
 type Reports struct {
 	Edge, Epoch string
 	Lane        uint64
-	After       uint64 // the number before the first
+	After       uint64  // the number before the first
+	Gone        *uint64 // when not nil: the edge has no records any more between this number and After
 	Frames      []Frame
 }
 
@@ -45,10 +47,16 @@ func (db *DB) InsertReports(ctx context.Context, r Reports) (committed uint64, e
 			return err
 		}
 		committed = uint64(mark)
-		if r.After > committed {
-			return &GapError{committed}
-		}
 		before := committed
+		if r.After > committed {
+			if r.Gone == nil || *r.Gone != committed {
+				return &GapError{committed}
+			}
+			if err := insertLoss(ctx, tx, r.gap(committed)); err != nil {
+				return err
+			}
+			committed = r.After
+		}
 		if err := insertFrames(ctx, tx, r.Frames, &committed); err != nil {
 			return err
 		}
@@ -63,6 +71,14 @@ func (db *DB) InsertReports(ctx context.Context, r Reports) (committed uint64, e
 		return 0, fmt.Errorf("store reports: %w", err)
 	}
 	return committed, nil
+}
+
+// gap is the loss of the records after the number committed: more than were
+// there, when the edge skipped numbers.
+func (r Reports) gap(committed uint64) event.Loss {
+	now := time.Now().UTC()
+	return event.Loss{ID: fmt.Sprintf("gap-%s-%s-%d-%d", r.Edge, r.Epoch, r.Lane, r.After), First: now, Last: now,
+		Count: int64(r.After - committed), Reason: "gone"}
 }
 
 // insertFrames stores the frames after *committed and moves it.
