@@ -166,6 +166,8 @@ func (c *call) answer(w http.ResponseWriter, resp *http.Response) {
 					Str("hint", "the upstream broke off its response: see its error log").Msg("response cut")
 			}
 			c.aborted = true
+			// What came stands in the buffer; the visitor sees that it was cut.
+			_ = http.NewResponseController(w).Flush()
 			panic(http.ErrAbortHandler)
 		}
 	}

@@ -96,7 +96,7 @@ func TestUpstreamThatDiesWithinTheBody(t *testing.T) {
 			e := newEdge(t, Options{Config: oneSite(up)})
 			resp, err := testClient.Get("http://" + e.addr + "/")
 			if err != nil {
-				return // cut before the head: abrupt as well
+				t.Fatalf("the visitor got nothing: %v", err)
 			}
 			defer resp.Body.Close()
 			if b, err := io.ReadAll(resp.Body); err == nil {

@@ -98,7 +98,10 @@ func TestMistakesInRuleFilesHaveALine(t *testing.T) {
 	good := "SecRule ARGS:a \"@streq 1\" \\\n  \"id:5001,phase:2,deny,msg:'x'\"\n"
 	for _, c := range []struct{ name, text, says string }{
 		{"unknown operator", "# one\n" + good + "\nSecRule ARGS \"@nope x\" \"id:5002,phase:2,deny\"\n", "own.conf:5:"},
-		{"bad expression in a chain", good + "SecRule ARGS \"@rx a\" \"id:5003,phase:2,deny,chain\"\n  SecRule ARGS \"@rx (\" \"t:none\"\n", "own.conf:3:"},
+		{"bad expression in a chain", good + "SecRule ARGS \"@rx a\" \"id:5003,phase:2,deny,chain\"\n  SecRule ARGS \"@rx (\" \"t:none\"\n", "own.conf:4:"},
+		{"no id", good + "SecRule ARGS \"@rx a\" \"phase:2,deny\"\n", "own.conf:3: the rule has no id"},
+		{"the engine's own", good + "SecRuleEngine Off\n", "own.conf:3: SecRuleEngine is not"},
+		{"without effect", good + "SecRuleRemoveById 942100\n", "own.conf:3: SecRuleRemoveById has no effect"},
 		{"no directive", "SecRool ARGS \"@rx a\" \"id:1\"\n", "own.conf:1:"},
 		{"id given twice", good + good, "rule id 5001 is taken by own.conf:1"},
 		{"id of the rule set", "SecAction \"id:941100,phase:1,pass\"\n", "own.conf:1: rule id 941100 is taken by the Core Rule Set"},
