@@ -82,5 +82,6 @@ fuzz: ## Every fuzz target for FUZZTIME (15s)
 	  done; \
 	done
 
-docs: ## docs/config.md from the comments of config's structs
+docs: ## docs/config.md and the tables of docs/patches.md and docs/profiles.md, from what they describe
 	$(GO) test ./config -run TestDocumentation -update
+	$(GO) test ./rulesets/patches ./rulesets/profiles -run TestDocumentation -update
