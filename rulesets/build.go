@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -23,6 +22,7 @@ type Build struct {
 	in       inputs
 	sites    map[*config.Site]*exclude.Set
 	profiles map[string]*exclude.Set
+	standing *standing
 	engines  sync.Map // engineOf → *engine
 	idle     sync.Map // idleOf → *idle
 }
@@ -33,7 +33,7 @@ type engineOf struct {
 }
 
 func newBuild(j *Judge, in inputs) *Build {
-	return &Build{j: j, in: in, sites: map[*config.Site]*exclude.Set{}, profiles: map[string]*exclude.Set{}}
+	return &Build{j: j, in: in, standing: &standing{}, sites: map[*config.Site]*exclude.Set{}, profiles: map[string]*exclude.Set{}}
 }
 
 // SiteError is a mistake in what one site says.
@@ -55,6 +55,7 @@ func (e *SiteError) Unwrap() error { return e.Err }
 func (j *Judge) Prepare(ctx context.Context, sites []*config.Site) (*Build, error) {
 	j.mu.Lock()
 	b := newBuild(j, j.wanted)
+	b.standing = j.standing
 	j.mu.Unlock()
 	if err := b.prepare(ctx, sites); err != nil {
 		j.mu.Lock()
@@ -77,7 +78,7 @@ func (b *Build) prepare(ctx context.Context, sites []*config.Site) error {
 	profiles := map[string][levels + 1]bool{} // by profile, the levels in use
 	responses := false
 	for _, s := range sites {
-		set, err := exclude.Compile(b.exclusions(s))
+		set, err := exclude.Compile(s.Exclusions)
 		if err != nil {
 			errs = append(errs, &SiteError{s, err})
 		}
@@ -146,15 +147,6 @@ func (b *Build) inUse(profiles map[string][levels + 1]bool) {
 	})
 }
 
-// exclusions are all that hold for a site beside its profile's.
-func (b *Build) exclusions(site *config.Site) []config.Exclusion {
-	standing := b.in.standing[site.Name]
-	if len(standing) == 0 {
-		return site.Exclusions
-	}
-	return slices.Concat(site.Exclusions, standing)
-}
-
 // engine returns the engine for a profile.
 func (b *Build) engine(h half, profile string) (*engine, error) {
 	key := engineOf{h, profile}
@@ -176,8 +168,13 @@ func (b *Build) mask(x *exchange.Exchange, r *reader.Request, now time.Time) exc
 	if !known && len(x.Site.Exclusions) > 0 {
 		own, _ = exclude.Compile(x.Site.Exclusions)
 	}
+	m := b.standing.sets[x.Site.Name].Match(exclude.Mask{}, r, x.Rank, now)
+	return b.profileMask(own.Match(m, r, x.Rank, now), x, r, now)
+}
+
+// profileMask adds to m what holds because of the site's profile.
+func (b *Build) profileMask(m exclude.Mask, x *exchange.Exchange, r *reader.Request, now time.Time) exclude.Mask {
 	profile := profileOf(x)
-	m := own.Match(exclude.Mask{}, r, x.Rank, now)
 	m = b.profiles[profile].Match(m, r, x.Rank, now)
 	return b.unarmed(x, profile, r).Match(m, r, x.Rank, now)
 }

@@ -74,13 +74,15 @@ func TestStandingExclusions(t *testing.T) {
 		}
 		return f.Refused
 	}
+	b, err := j.Prepare(t.Context(), []*config.Site{site, other})
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, standing := range []map[string][]config.Exclusion{nil, {"shop": list}} {
-		j.SetStanding(standing)
-		b, err := j.Prepare(t.Context(), []*config.Site{site, other})
-		if err != nil {
+		if err := j.Stand(standing); err != nil {
 			t.Fatal(err)
 		}
-		j.Use(b)
+		j.Use(b)         // prepared before they stood
 		unknown := *site // as after a reload
 		if got := refused(site, p); got == (standing != nil) || refused(&unknown, p) != got {
 			t.Errorf("with %d standing: refused %t", len(standing), got)
@@ -97,5 +99,11 @@ func TestStandingExclusions(t *testing.T) {
 		if refused(other, with) {
 			t.Error("a probe's own exclusions do not hold")
 		}
+	}
+	if err := j.Stand(map[string][]config.Exclusion{"shop": {{Rules: []config.RuleRange{{First: 949110, Last: 949110}}}}}); err == nil {
+		t.Error("one that disarms the verdict stands")
+	}
+	if refused(site, p) {
+		t.Error("an error took away what stood")
 	}
 }

@@ -79,7 +79,7 @@ func (b *Build) Probe(ctx context.Context, site *config.Site, p Probe, excluded 
 			return Finding{}, err
 		}
 		now := time.Now()
-		f.Mask = b.profiles[profileOf(x)].Match(own.Match(exclude.Mask{}, r, x.Rank, now), r, x.Rank, now)
+		f.Mask = b.profileMask(own.Match(exclude.Mask{}, r, x.Rank, now), x, r, now)
 	}
 	out := Finding{Level: f.Level, Threshold: f.Inbound, Profile: profileOf(x)}
 	if a != nil {

@@ -103,8 +103,9 @@ type Judge struct {
 	disputes       disputes
 	closed         sync.Once
 
-	mu     sync.Mutex
-	wanted inputs
+	mu       sync.Mutex
+	wanted   inputs
+	standing *standing // beside the configuration; never nil
 }
 
 // inputs are what engines are compiled from.
@@ -112,7 +113,6 @@ type inputs struct {
 	release  *release
 	profiles map[string]Profile
 	extra    []Source
-	standing map[string][]config.Exclusion
 }
 
 // release is one release of the Core Rule Set.
@@ -145,6 +145,7 @@ func New(o Options) (*Judge, error) {
 		return nil, err
 	}
 	j := &Judge{opts: o, watch: &watch{budget: o.Budget}}
+	j.standing = &standing{}
 	j.wanted = inputs{release: builtIn, profiles: o.Profiles, extra: o.Extra}
 	if o.RulesDir != "" {
 		if err := j.LoadRules(context.Background(), o.RulesDir); err != nil {
@@ -192,15 +193,6 @@ func (j *Judge) SetProfiles(profiles map[string]Profile) {
 	j.wanted.profiles = profiles
 }
 
-// SetStanding replaces, for the next Prepare, the exclusions that hold beside
-// those of the configuration, by the site's name. They are taken as they are:
-// see the package mistake for which may be.
-func (j *Judge) SetStanding(standing map[string][]config.Exclusion) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.wanted.standing = standing
-}
-
 // RulesID names what a profile's requests are judged by at present: rule set,
 // own rules and the profile's exclusions. It changes when any of them does.
 func (j *Judge) RulesID(profile string) string {
@@ -234,7 +226,12 @@ func (j *Judge) LoadRules(ctx context.Context, dir string) error {
 
 // Use puts a build into force. Requests under way finish under the old one.
 func (j *Judge) Use(b *Build) {
+	j.mu.Lock()
+	if b.standing != j.standing { // it was prepared before they changed
+		b = b.under(j.standing)
+	}
 	j.current.Store(b)
+	j.mu.Unlock()
 	keep := map[[32]byte]bool{}
 	for name := range b.in.profiles {
 		keep[engineKey(inbound, b.in, name)], keep[engineKey(outbound, b.in, name)] = true, true

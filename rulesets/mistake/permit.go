@@ -7,6 +7,7 @@ import (
 
 	"github.com/qorgan/qorgan/config"
 	"github.com/qorgan/qorgan/rulesets/exclude"
+	"github.com/qorgan/qorgan/rulesets/patches"
 )
 
 // Reason is why no exclusion is proposed, by a stable name that is translated
@@ -124,6 +125,5 @@ func bookkeeping(rule int) bool {
 	return false
 }
 
-// patchRule reports whether a rule is a virtual patch's, by the numbers that
-// those have.
-func patchRule(rule int) bool { return rule/100_000 == 21 }
+// patchRule reports whether a rule is a virtual patch's.
+func patchRule(rule int) bool { return patches.FirstRule <= rule && rule <= patches.LastRule }

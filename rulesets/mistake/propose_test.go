@@ -184,13 +184,10 @@ func TestProposalInForce(t *testing.T) {
 	for _, m := range mistakes {
 		a := propose(t, m.request)
 		for _, p := range a.Proposals {
-			j.SetStanding(map[string][]config.Exclusion{"shop": p.Exclusions})
-			site := shop()
-			b, err := j.Prepare(t.Context(), []*config.Site{site})
-			if err != nil {
+			if err := j.Stand(map[string][]config.Exclusion{"shop": p.Exclusions}); err != nil {
 				t.Fatal(err)
 			}
-			j.Use(b)
+			site := shop()
 			verdict := func(r rulesets.Probe) bool {
 				f, err := j.Probe(t.Context(), site, r, false)
 				if err != nil {
@@ -218,7 +215,9 @@ func TestProposalInForce(t *testing.T) {
 			}
 		}
 	}
-	j.SetStanding(nil)
+	if err := j.Stand(nil); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func TestOtherIncidents(t *testing.T) {
