@@ -28,6 +28,7 @@ type incidentPage struct {
 	Twins     []row  // other incidents with the same code
 	Exclusion string // configuration that would let it pass; empty when there is none to offer
 	Refusal   string // key: why none is offered
+	Proposes  bool   // this console finds and proves exclusions itself
 	Score     int64
 	Record    string // the whole event, JSON
 	Judge     string // how long judging took
@@ -80,6 +81,7 @@ func (s *Server) incident(w http.ResponseWriter, r *http.Request, v *visit) erro
 	page.Section = "incidents"
 	page.show(e)
 	page.Exclusion, page.Refusal = exclusion(e)
+	page.Proposes = s.options.Exclusions != nil && e.Kind == event.KindRule
 	twins, err := s.db.EventsByCode(ctx, e.Code)
 	if err != nil {
 		return err

@@ -177,7 +177,8 @@ func (s *Server) needs(r *http.Request, from time.Time, sites []store.Tally) ([]
 			})
 		}
 	}
-	return needs, nil
+	more, err := s.exclusionNeeds(r)
+	return append(needs, more...), err
 }
 
 // shares turns tallies into lines, the rest left out.

@@ -50,6 +50,20 @@ func (f *frame) Exactly(t time.Time) string {
 // With hands a row to the template that draws it.
 func (f *frame) With(r row) rowView { return rowView{f, r} }
 
+// Say hands an exclusion to the template that says it.
+func (f *frame) Say(t takenView) sayTaken { return sayTaken{f, t, int64(len(t.Rules))} }
+
+type sayTaken struct {
+	Frame *frame
+	Taken takenView
+	Rules int64
+}
+
+// Class writes the name of a kind of attack.
+func (f *frame) Class(name string) string {
+	return capital(f.T("class." + className(name) + ".name"))
+}
+
 type rowView struct {
 	Frame *frame
 	Row   row
@@ -60,7 +74,7 @@ func loadPages() (pages, error) {
 	if err != nil {
 		return nil, err
 	}
-	frameSet, err := template.ParseFS(templateFiles, "templates/frame.html", "templates/row.html")
+	frameSet, err := template.ParseFS(templateFiles, "templates/frame.html", "templates/row.html", "templates/taken.html")
 	if err != nil {
 		return nil, err
 	}

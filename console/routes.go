@@ -36,6 +36,12 @@ func (s *Server) table() []route {
 		{"GET /incidents/export.csv", s.exportCSV, !public},
 		{"GET /incidents/export.jsonl", s.exportLines, !public},
 		{"GET /incidents/{id}", s.incident, !public},
+		{"GET /incidents/{id}/mistake", s.mistake, !public},
+		{"POST /incidents/{id}/mistake", s.letPass, !public},
+
+		{"GET /exclusions", s.exclusionList, !public},
+		{"POST /exclusions/{id}/confirm", s.confirmExclusion, !public},
+		{"POST /exclusions/{id}/remove", s.removeExclusion, !public},
 
 		{"GET /sites", s.sites, !public},
 		{"POST /sites/reload", s.reload, !public},

@@ -50,6 +50,10 @@ type Options struct {
 	Disputes func() []Dispute
 	Settle   func()
 
+	// Exclusions proposes rule exclusions and keeps them. Optional: without it
+	// an incident's page shows what to write into the configuration.
+	Exclusions *Exclusions
+
 	Location *time.Location // in which times are shown; time.Local by default
 	Keep     time.Duration  // how long events are kept; 90 days by default
 	MaxBytes int64          // most the store may take; 4 GiB by default
@@ -75,6 +79,7 @@ type Server struct {
 	handler  http.Handler
 	hashes   *hasher
 	throttle *throttle
+	proofs   chan struct{} // one place for each search for an exclusion at a time
 	now      func() time.Time
 
 	mu       sync.Mutex
@@ -103,6 +108,7 @@ func New(o Options) (*Server, error) {
 		secure:   o.TLS != nil || strings.HasPrefix(o.BaseURL, "https://"),
 		hashes:   newHasher(2),
 		throttle: newThrottle(),
+		proofs:   make(chan struct{}, 2),
 		now:      time.Now,
 	}
 	var err error

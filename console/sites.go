@@ -22,6 +22,7 @@ type sitesPage struct {
 	Total int64
 	Rest  int64 // not shown
 
+	Standing bool     // there is a list of exclusions
 	Rereads  bool     // there is a configuration to reread
 	Done     bool     // it was, just now
 	Mistakes []string // why it was not
@@ -43,7 +44,8 @@ type siteCard struct {
 	Mode       string // block, detect, off; empty when only its events are known
 	Profile    string
 	Level      int
-	Exclusions int64
+	Exclusions int64 // in the configuration
+	Standing   int64 // beside it
 	Blocked    int64
 	Detected   int64
 	Days       []dayBar
@@ -128,6 +130,16 @@ func (s *Server) renderSites(w http.ResponseWriter, r *http.Request, v *visit, s
 		}
 		cards[t.Name].Blocked, cards[t.Name].Detected = t.Blocked, t.Detected
 	}
+	standing, err := s.standingBySite(r)
+	if err != nil {
+		return err
+	}
+	for name, n := range standing {
+		if cards[name] != nil {
+			cards[name].Standing = n
+		}
+	}
+	page.Standing = s.options.Exclusions != nil
 	page.Total, page.Rereads = int64(len(cards)), s.options.Reload != nil
 	page.Disputes = s.disputes()
 	for name, c := range cards {

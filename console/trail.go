@@ -8,7 +8,8 @@ import (
 	"github.com/qorgan/qorgan/console/store"
 )
 
-// What people do, as the trail calls it.
+// What people do, as the trail calls it. Those that begin with a capital may be
+// done at the command line too.
 const (
 	actSignIn       = "sign-in"
 	actSignInLink   = "sign-in-link"
@@ -20,6 +21,9 @@ const (
 	actMadeLink     = "link-made"
 	actReload       = "reloaded"
 	actSettle       = "fast-path"
+	ActExcluded     = "exclusion-made"
+	ActConfirmed    = "exclusion-confirmed"
+	ActTookBack     = "exclusion-removed"
 	trailLength     = 100
 	trailObjectSize = 200
 )

@@ -82,5 +82,8 @@ func summary(p *process, c *config.Config) error {
 		}
 		fmt.Fprintf(w, "%s\t%s\t→ %s\t%s\tlevel %d\t%s\n", s.Name, strings.Join(s.Hosts, " "), strings.Join(to, " "), s.Mode, s.Level, s.Profile)
 	}
+	if err := exclusionsInForce(w, c.Data); err != nil {
+		return err
+	}
 	return w.Flush()
 }

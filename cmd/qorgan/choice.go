@@ -37,7 +37,7 @@ func (x siteChoice) judge(ctx context.Context, host string) (*edge, *config.Site
 	e.config.Store(c)
 	var at state
 	if x.Config != "" {
-		at = state{patches: patchFolder(c.Data), strict: true}
+		at = state{patches: patchFolder(c.Data), book: c.Data, strict: true}
 	}
 	if err := e.buildRules(ctx, at, eventSink{masked: func(event.Event) {}}); err != nil {
 		return nil, nil, errors.Join(err, e.close())

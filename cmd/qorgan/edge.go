@@ -20,8 +20,10 @@ import (
 	"github.com/qorgan/qorgan/guard"
 	"github.com/qorgan/qorgan/proxy"
 	"github.com/qorgan/qorgan/rulesets"
+	"github.com/qorgan/qorgan/rulesets/mistake"
 	"github.com/qorgan/qorgan/rulesets/patches"
 	"github.com/qorgan/qorgan/rulesets/profiles"
+	"github.com/qorgan/qorgan/rulesets/standing"
 )
 
 // edge is all that judges and forwards, built and not yet serving. `check`
@@ -35,8 +37,10 @@ type edge struct {
 	judge  *rulesets.Judge
 	armory armory
 	server *proxy.Server
-	files  *certs.Files // owners' own certificates; nil without TLS
-	acme   *certs.ACME  // of sites and the console; nil without a public authority
+	files  *certs.Files   // owners' own certificates; nil without TLS
+	acme   *certs.ACME    // of sites and the console; nil without a public authority
+	book   *standing.Book // exclusions beside the configuration; nil for none
+	recent mistake.Recent // what was refused, for whoever says that it was a mistake
 
 	problem error // why added patches were left out at the start
 }
@@ -54,16 +58,17 @@ type state struct {
 	certs   string
 	spool   string // bodies on their way; empty is the system's temporary folder
 	patches string // added virtual patches; empty for none
+	book    string // data folder with the exclusions beside the configuration; empty for none
 	strict  bool   // a bad patch among them is an error, not left out with a word in the log
 }
 
 func stateOf(c *config.Config) state {
-	return state{guard: c.Data, certs: c.CertificateFolder(), spool: filepath.Join(c.Data, "spool"), patches: patchFolder(c.Data)}
+	return state{guard: c.Data, certs: c.CertificateFolder(), spool: filepath.Join(c.Data, "spool"), patches: patchFolder(c.Data), book: c.Data}
 }
 
 // scratchState reads what is there and writes into scratch only.
 func scratchState(c *config.Config, scratch string) state {
-	at := state{certs: scratch, patches: patchFolder(c.Data), strict: true}
+	at := state{certs: scratch, patches: patchFolder(c.Data), book: c.Data, strict: true}
 	if _, err := os.Stat(certs.RootFile(c.CertificateFolder())); err == nil {
 		at.certs = c.CertificateFolder()
 	}
@@ -130,6 +135,7 @@ func (e *edge) buildRules(ctx context.Context, at state, sink eventSink) (err er
 	}
 	e.judge, err = rulesets.New(rulesets.Options{
 		Record:   sink.masked,
+		Keep:     e.recent.Keep,
 		Redact:   sink.mask,
 		FastPath: true,
 		Spool:    at.spool,
@@ -137,6 +143,15 @@ func (e *edge) buildRules(ctx context.Context, at state, sink eventSink) (err er
 	})
 	if err != nil {
 		return fmt.Errorf("build rules: %w", err)
+	}
+	if at.book != "" {
+		e.book = standing.In(at.book)
+		if err := e.stand(); err != nil && at.strict {
+			return err
+		} else if err != nil {
+			// Without an exclusion more is refused, not less.
+			e.log.Error().Strs("mistakes", messages(err)).Msg("not every exclusion is in force")
+		}
 	}
 	c := e.config.Load()
 	rules, err := e.prepareRules(ctx, c, true)

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -286,6 +287,10 @@ func until(ts *testscript.TestScript, neg bool, args []string) {
 func incident(ts *testscript.TestScript, neg bool, args []string) {
 	out, err := command(ts, args[1:]).Output()
 	ts.Check(err)
+	if id, _, ok := strings.Cut(string(out), "  "); ok && out[0] != '{' { // a list begins with it
+		ts.Setenv(args[0], id)
+		return
+	}
 	var ev struct{ Code string }
 	ts.Check(json.NewDecoder(bytes.NewReader(out)).Decode(&ev))
 	ts.Setenv(args[0], ev.Code)

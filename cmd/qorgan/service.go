@@ -68,6 +68,7 @@ func (s *service) run() (err error) {
 		pages, err := buildConsole(c, records, log, e.acme, console.Options{
 			Sites: func() []*config.Site { return e.config.Load().Sites }, Reload: reread,
 			Disputes: func() []console.Dispute { return disputes(e.judge) }, Settle: e.judge.ResetFastPath,
+			Exclusions: clerk{e: e, mask: records.mask}.exclusions(),
 		})
 		if err == nil {
 			link, err = openConsole(soft, pages, s.link)
@@ -94,6 +95,7 @@ func (s *service) run() (err error) {
 	opened.HTTP, opened.HTTPS = texts(plain), texts(encrypted)
 	life.add("edge", e.server.Run, e.server.Close)
 	life.add("reload", files.run, nil)
+	life.add("exclusions", keeper{e: e, log: component(log, "exclusions")}.run, nil)
 
 	if err := s.ready(opened, link); err != nil {
 		return err

@@ -71,7 +71,7 @@ func (p *prover) recordPasses(ev event.Event, set *exclude.Set) bool {
 	if err != nil && r == nil {
 		return false // it has no single reading: no exclusion holds for it
 	}
-	mask := set.Match(exclude.Mask{}, r, rankOf(ev.Author), time.Now())
+	mask := set.Match(exclude.Mask{}, r, RankOf(ev.Author), time.Now())
 	if mask.Len() == 0 {
 		return false
 	}
@@ -106,7 +106,8 @@ func sameClient(a, b event.Event) bool {
 	return a.Client.Addr.IsValid() && b.Client.Addr.IsValid() && exchange.Network(a.Client.Addr) == exchange.Network(b.Client.Addr)
 }
 
-func rankOf(name string) exchange.Rank {
+// RankOf returns the rank that an event names.
+func RankOf(name string) exchange.Rank {
 	for _, r := range []exchange.Rank{exchange.Member, exchange.Author, exchange.Admin} {
 		if r.String() == name {
 			return r

@@ -74,7 +74,7 @@ func story(ctx context.Context, j *rulesets.Judge, site *config.Site, p rulesets
 func FromRecord(ctx context.Context, j *rulesets.Judge, site *config.Site, ev event.Event) (p rulesets.Probe, ok bool, err error) {
 	p = rulesets.Probe{
 		Method: ev.Request.Method, Target: unmark(ev.Request.Target), Proto: ev.Request.Proto, Client: ev.Client.Addr,
-		Rank: rankOf(ev.Author), Profile: ev.Profile,
+		Rank: RankOf(ev.Author), Profile: ev.Profile,
 	}
 	for _, f := range ev.Request.Headers {
 		p.Fields = append(p.Fields, event.Field{Name: unmark(f.Name), Value: unmark(f.Value)})
@@ -90,11 +90,19 @@ func FromRecord(ctx context.Context, j *rulesets.Judge, site *config.Site, ev ev
 		}
 	}
 	told, err := j.Probe(ctx, site, p, false)
-	if err != nil || !told.Refused || told.Reason != "" {
+	if err != nil || told.Reason != "" {
 		return rulesets.Probe{}, false, err
 	}
 	want, have := scoring(ev.Matches), scoring(told.Matches)
-	return p, slices.Equal(want, have), nil
+	if !told.Refused { // by an exclusion that was made since, perhaps
+		bare := p
+		bare.Exclusions = []config.Exclusion{}
+		if told, err = j.Probe(ctx, site, bare, false); err != nil {
+			return rulesets.Probe{}, false, err
+		}
+		have = scoring(told.Matches)
+	}
+	return p, told.Refused && slices.Equal(want, have), nil
 }
 
 // recordedForm writes the matched parameters of a body whose values were kept
