@@ -171,16 +171,22 @@ func read(files fs.FS, name string, groups map[string][]config.RuleRange) (*load
 	return p, err
 }
 
-// rulesOf reads the rules beside a profile, which need not be.
+// rulesOf reads the rules beside a profile and what the rule set is to be told
+// before it begins; neither need be.
 func rulesOf(files fs.FS, name string) ([]rulesets.Source, error) {
-	conf, err := fs.ReadFile(files, "data/"+name+".conf")
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, nil
-	case err != nil:
-		return nil, fmt.Errorf("read profile: %w", err)
+	var all []rulesets.Source
+	for _, f := range []rulesets.Source{{Name: name + "-setup.conf", Setup: true}, {Name: name + ".conf"}} {
+		text, err := fs.ReadFile(files, "data/"+f.Name)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			continue
+		case err != nil:
+			return nil, fmt.Errorf("read profile: %w", err)
+		}
+		f.Text = string(text)
+		all = append(all, f)
 	}
-	return []rulesets.Source{{Name: name + ".conf", Text: string(conf)}}, nil
+	return all, nil
 }
 
 // expand returns the rules of an exclusion, those of its groups included.
