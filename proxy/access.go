@@ -1,13 +1,17 @@
 package proxy
 
 import (
+	"hash/maphash"
 	"log"
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"github.com/qorgan/qorgan/event"
 )
 
 // maxLoggedTarget clips the request target of an access line, in bytes.
@@ -24,7 +28,7 @@ func (c *call) account(r *http.Request) {
 	}
 	target := c.x.Target
 	if mask := c.server.opts.Redact; mask != nil && strings.IndexByte(target, '?') >= 0 {
-		target = mask.Target(target)
+		target = c.server.masked.target(mask, target)
 	}
 	if len(target) > maxLoggedTarget {
 		target = target[:maxLoggedTarget]
@@ -48,6 +52,34 @@ func (c *call) account(r *http.Request) {
 		e = e.Bool("aborted", true)
 	}
 	e.Msg("request")
+}
+
+// maskedTargets remembers targets that were searched for secrets, which costs
+// more than all else of an access line: most targets with a query are those of
+// styles and scripts, asked for again and again. What a visitor sends can evict
+// and no more: whoever shares a slot is known by his whole target. It is safe
+// for concurrent use.
+type maskedTargets struct {
+	seed  maphash.Seed
+	slots [256]atomic.Pointer[maskedTarget]
+}
+
+type maskedTarget struct{ raw, masked string }
+
+func newMaskedTargets() *maskedTargets { return &maskedTargets{seed: maphash.MakeSeed()} }
+
+func (m *maskedTargets) target(mask *event.Redactor, raw string) string {
+	if len(raw) > maxLoggedTarget {
+		return mask.Target(raw)
+	}
+	slot := &m.slots[maphash.String(m.seed, raw)%uint64(len(m.slots))]
+	if t := slot.Load(); t != nil && t.raw == raw {
+		return t.masked
+	}
+	raw = strings.Clone(raw) // of a whole head
+	t := &maskedTarget{raw: raw, masked: mask.Target(raw)}
+	slot.Store(t)
+	return t.masked
 }
 
 func addr(e *zerolog.Event, key string, a netip.Addr) *zerolog.Event {

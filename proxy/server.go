@@ -45,6 +45,7 @@ type Server struct {
 	chain   http.Handler
 	refuse  func(http.ResponseWriter, *http.Request, exchange.Refusal) // made once, not per request
 	record  func(event.Event)
+	masked  *maskedTargets
 
 	headBytes int // what net/http was told when it was made; no head may be larger
 
@@ -76,7 +77,7 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("register metrics: %w", err)
 	}
-	s := &Server{opts: o, log: o.Logger, pages: pages, metrics: m, record: o.Record,
+	s := &Server{opts: o, log: o.Logger, pages: pages, metrics: m, record: o.Record, masked: newMaskedTargets(),
 		listeners: make(map[address]*listener), feed: newFeed(), feed2: newFeed()}
 	s.ended, s.cancel = context.WithCancel(context.Background())
 	s.refuse = s.writeRefusal

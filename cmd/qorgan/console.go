@@ -32,7 +32,8 @@ func (k consoleCmd) Run(p *process) (err error) {
 	}
 	soft, hard, release := signals()
 	defer release()
-	log := p.logger(c.Log)
+	log, flush := p.logger(c.Log)
+	defer flush()
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
 		return fmt.Errorf("make data folder: %w", err)
 	}

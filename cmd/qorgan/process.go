@@ -26,17 +26,23 @@ func newProcess() *process {
 	return &process{in: os.Stdin, out: os.Stdout, err: os.Stderr, terminal: term.IsTerminal(int(os.Stderr.Fd()))}
 }
 
-// logger returns the process log: JSON lines, or words on a terminal.
-func (p *process) logger(c config.Log) zerolog.Logger {
+// logger returns the process log: JSON lines, or words on a terminal. flush
+// must be called when nothing logs any more.
+func (p *process) logger(c config.Log) (log zerolog.Logger, flush func()) {
 	level, err := zerolog.ParseLevel(c.Level)
 	if err != nil {
 		level = zerolog.InfoLevel
 	}
-	var w io.Writer = p.err
-	if c.Format == "console" || c.Format == "" && p.terminal {
-		w = zerolog.ConsoleWriter{Out: p.err, TimeFormat: time.TimeOnly, NoColor: !p.terminal}
+	out, flush := p.err, func() {}
+	if !p.terminal {
+		lines := newLogBuffer(p.err)
+		out, flush = lines, lines.close
 	}
-	return zerolog.New(w).Level(level).With().Timestamp().Logger()
+	w := out
+	if c.Format == "console" || c.Format == "" && p.terminal {
+		w = zerolog.ConsoleWriter{Out: out, TimeFormat: time.TimeOnly, NoColor: !p.terminal}
+	}
+	return zerolog.New(w).Level(level).With().Timestamp().Logger(), flush
 }
 
 // The exit codes of every command.

@@ -32,7 +32,9 @@ type service struct {
 func (s *service) run() (err error) {
 	soft, hard, release := signals()
 	defer release()
-	c, log := s.config, s.logger(s.config.Log)
+	c := s.config
+	log, flush := s.logger(c.Log)
+	defer flush()
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
 		return fmt.Errorf("make data folder: %w", err)
 	}
