@@ -63,11 +63,18 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	t := s.acquire()
 	defer t.release()
 	c := &call{server: s}
-	c.callContext = callContext{Context: r.Context(), call: c}
-	c.conn, _ = c.callContext.Context.Value(connKey{}).(*conn)
-	if c.conn == nil {
+	ctx := r.Context()
+	if c.conn, _ = ctx.Value(connKey{}).(*conn); c.conn == nil {
 		c.conn = &conn{}
 	}
+	if c.conn.wire != nil {
+		left, cancel := context.WithCancel(ctx)
+		defer cancel()
+		c.conn.wire.OnLeave(cancel)
+		defer c.conn.wire.Answered()
+		ctx = left
+	}
+	c.callContext = callContext{Context: ctx, call: c}
 	c.conn.held.Begin()
 	c.w.inner, c.w.conn = w, c.conn
 	refused := c.readHead(r)

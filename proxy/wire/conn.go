@@ -80,6 +80,8 @@ type Conn struct {
 	headBy   time.Time // for the head under way; zero when not enforced
 	headFrom time.Time // when that began
 
+	watch watch
+
 	broken   atomic.Pointer[Refusal] // of a body
 	refused  atomic.Bool
 	answered atomic.Bool // something was written after the refusal
@@ -172,6 +174,10 @@ func (c *Conn) Read(p []byte) (int, error) {
 		}
 		switch c.state {
 		case inHead:
+			if watching {
+				c.mayWatch()
+				return 0, nil
+			}
 			if c.scanHead() {
 				continue
 			}
@@ -253,6 +259,7 @@ func (c *Conn) fill(watching bool) error {
 // accept queues the head of a request and goes on to its body.
 func (c *Conn) accept(h Head) {
 	c.relax()
+	c.watch.forget()
 	c.head = h
 	c.push(queued{head: h})
 	c.left, c.chunks = h.Length, chunks{}

@@ -327,22 +327,80 @@ func TestMoreHeadsThanRequests(t *testing.T) {
 	}
 }
 
-func TestVisitorLeavingCancelsTheRequest(t *testing.T) {
-	begun := make(chan struct{})
-	left := make(chan struct{})
+func TestVisitorLeavingIsNoticed(t *testing.T) {
+	for name, tc := range map[string]struct{ request, more string }{
+		"at once":         {get + "\r\n", ""},
+		"half a request":  {get + "\r\n", "GET /half"},
+		"another request": {get + "\r\n", next},
+		"after a body":    {post + "Content-Length: 3\r\n\r\nabc", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			begun, left := make(chan struct{}), make(chan struct{})
+			e := serve(t, Limits{}, func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path == "/next" {
+					return
+				}
+				c := FromContext(r.Context())
+				c.OnLeave(func() { close(left) })
+				defer c.Answered()
+				_, _ = io.Copy(io.Discard, r.Body)
+				close(begun)
+				<-left
+			})
+			c := dial(t, e)
+			c.send(tc.request + tc.more)
+			<-begun
+			_ = c.Close()
+			select {
+			case <-left:
+			case <-time.After(patience):
+				t.Error("the request goes on")
+			}
+		})
+	}
+}
+
+// What a client sends while it is watched is its next request.
+func TestWatchedConnectionGoesOn(t *testing.T) {
+	watched, sent := make(chan struct{}), make(chan struct{})
+	var served []string
 	e := serve(t, Limits{}, func(w http.ResponseWriter, r *http.Request) {
-		close(begun)
-		<-r.Context().Done()
-		close(left)
+		body, _ := io.ReadAll(r.Body)
+		served = append(served, r.URL.Path+" "+string(body))
+		c := FromContext(r.Context())
+		c.OnLeave(func() { t.Error("nobody left") })
+		defer c.Answered()
+		if strings.HasPrefix(r.URL.Path, "/slow") {
+			for begun := false; !begun; {
+				c.watch.mu.Lock()
+				begun = c.watch.reading != nil
+				c.watch.mu.Unlock()
+			}
+			watched <- struct{}{}
+			<-sent
+		}
 	})
 	c := dial(t, e)
-	c.send(get + "\r\n" + "GET /half")
-	<-begun
-	_ = c.Close()
-	select {
-	case <-left:
-	case <-time.After(patience):
-		t.Error("the request goes on")
+	c.send(head("GET /slow1 HTTP/1.1"))
+	<-watched
+	sent <- struct{}{}
+	c.answer()
+	c.send(head("GET /slow2 HTTP/1.1"))
+	<-watched
+	c.send("POST /slow3 HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\n\r\nabc")
+	sent <- struct{}{}
+	c.answer()
+	c.send("def")
+	<-watched
+	c.send(next + "GET /last HTTP/1.1\r\nHo")
+	sent <- struct{}{}
+	c.answer()
+	c.answer()
+	c.send("st: x\r\nConnection: close\r\n\r\n")
+	c.answer()
+	c.ended()
+	if want := []string{"/slow1 ", "/slow2 ", "/slow3 abcdef", "/next ", "/last "}; !slices.Equal(served, want) {
+		t.Errorf("served %q", served)
 	}
 }
 

@@ -25,6 +25,10 @@
 // with Upgrade are kept back, and when the handler answers instead they are
 // parsed and judged as the next request.
 //
+// net/http's own watching for a client that goes away, which cancels a request's
+// context, does not see through a Conn. A handler that wants to know gives
+// [Conn.OnLeave] a function and calls [Conn.Answered] before it returns.
+//
 // The http.Server needs DisableGeneralOptionsHandler (or "OPTIONS *" is
 // answered without asking for its head), ConnContext set to [ConnContext], and
 // MaxHeaderBytes of at least Limits.Head.
@@ -32,6 +36,7 @@
 // The package judges no content, routes nothing and renders nothing. HTTP/2
 // connections are not for it.
 //
-// Concurrency is that of net/http: one Read at a time, Next from the handler
-// while a Read may be under way, deadlines and Close from anywhere.
+// Concurrency is that of net/http: one Read at a time, Next, OnLeave and Answered
+// from the handler while a Read may be under way, deadlines and Close from
+// anywhere. A Conn starts a goroutine only to watch, and Answered waits for it.
 package wire
