@@ -212,8 +212,8 @@ func (e *visitorError) Unwrap() error { return e.error }
 // read, so that an event, a progress line or a comet poll arrives when it is
 // sent.
 func (c *call) copy(w http.ResponseWriter, resp *http.Response) error {
-	buf := copyBuffers.Get().(*[]byte)
-	defer copyBuffers.Put(buf)
+	next, done := pieces(resp.Body)
+	defer done()
 	rc := http.NewResponseController(w)
 	streaming := resp.ContentLength < 0
 	var flush *headFlush
@@ -226,16 +226,11 @@ func (c *call) copy(w http.ResponseWriter, resp *http.Response) error {
 		}
 	}
 	for {
-		n, readErr := resp.Body.Read(*buf)
+		piece, readErr := next()
 		flush.cancel()
-		if n > 0 {
-			if _, err := w.Write((*buf)[:n]); err != nil {
+		if len(piece) > 0 {
+			if err := c.send(w, rc, piece, streaming && readErr == nil); err != nil {
 				return &visitorError{err}
-			}
-			if streaming && readErr == nil {
-				if err := rc.Flush(); err != nil {
-					return &visitorError{err}
-				}
 			}
 		}
 		if readErr == io.EOF {
@@ -245,6 +240,37 @@ func (c *call) copy(w http.ResponseWriter, resp *http.Response) error {
 			return readErr
 		}
 	}
+}
+
+// send writes a piece of the body, over HTTP/1 as one write of the connection.
+func (c *call) send(w http.ResponseWriter, rc *http.ResponseController, piece []byte, flush bool) (err error) {
+	c.w.gather(flush)
+	defer func() {
+		if failed := c.w.send(); err == nil {
+			err = failed
+		}
+	}()
+	if _, err := w.Write(piece); err != nil {
+		return err
+	}
+	if flush {
+		return rc.Flush()
+	}
+	return nil
+}
+
+// pieces returns a function that reads a body piece by piece, each good until
+// the next. Bodies that can hand out what they received are not copied.
+func pieces(body io.Reader) (next func() ([]byte, error), done func()) {
+	if b, ok := body.(interface{ Next() ([]byte, error) }); ok {
+		return b.Next, func() {}
+	}
+	buf := copyBuffers.Get().(*[]byte)
+	next = func() ([]byte, error) {
+		n, err := body.Read(*buf)
+		return (*buf)[:n], err
+	}
+	return next, func() { copyBuffers.Put(buf) }
 }
 
 func isEventStream(h http.Header) bool {

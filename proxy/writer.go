@@ -45,6 +45,23 @@ func (w *writer) letGo() {
 	}
 }
 
+// gather holds back what is written until send, where the connection can
+// ([wire.Conn.Gather]).
+func (w *writer) gather(all bool) {
+	if w.conn.wire != nil {
+		w.conn.wire.Gather(all)
+	}
+}
+
+func (w *writer) send() error {
+	if w.conn.wire == nil {
+		return nil
+	}
+	w.hold()
+	defer w.letGo()
+	return w.conn.wire.Send()
+}
+
 // finish leaves a deadline for what the server itself has still to write.
 func (w *writer) finish(r *http.Request) {
 	if w.timer != nil && r.Method != http.MethodHead {

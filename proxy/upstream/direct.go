@@ -11,6 +11,7 @@ import (
 	"net/textproto"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/qorgan/qorgan/config"
@@ -69,6 +70,7 @@ func (d *direct) roundTrip(c *Call) (*http.Response, error) {
 			return resp, nil
 		}
 		_ = l.Close()
+		l.giveBack()
 		switch {
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
@@ -92,7 +94,7 @@ func (d *direct) take() *link {
 		d.idle[n-1] = nil
 		d.idle = d.idle[:n-1]
 		d.mu.Unlock()
-		if time.Since(l.since) < idleConn && quiet(l.Conn) {
+		if time.Since(l.since) < idleConn && quiet(l.raw) {
 			return l
 		}
 		_ = l.Close()
@@ -142,19 +144,30 @@ func (d *direct) close() {
 // link is one connection to a server. One request uses it at a time.
 type link struct {
 	net.Conn
+	raw      syscall.RawConn
 	of       *direct
-	r        *bufio.Reader
-	out      []byte    // the request's head, and its body where that is at hand
-	left     int       // what a response's head may still take, in bytes read
-	since    time.Time // kept since
-	answered bool      // a byte of the response under way was seen
+	r        *bufio.Reader // nil while it is kept
+	out      []byte        // the request's head, and its body where that is at hand
+	left     int           // what a response's head may still take, in bytes read
+	since    time.Time     // kept since
+	answered bool          // a byte of the response under way was seen
 }
 
 func newLink(c net.Conn, d *direct) *link {
 	l := &link{Conn: c, of: d}
-	l.r = bufio.NewReaderSize(l, socketBuffer)
+	if s, ok := c.(syscall.Conn); ok {
+		l.raw, _ = s.SyscallConn() // without it, the connection serves one request
+	}
 	return l
 }
+
+// What is lent to links while a response is read: a reader while its head is
+// awaited, which may be long and for many, and room for a whole small page when
+// there is one, so that it is received and sent at once.
+var (
+	readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 4<<10) }}
+	rooms   = sync.Pool{New: func() any { b := make([]byte, 48<<10); return &b }}
+)
 
 var errLargeHead = fmt.Errorf("head of the response is larger than %d bytes", maxResponseHeader)
 
@@ -174,6 +187,8 @@ func (l *link) Read(p []byte) (int, error) {
 // exchange writes the request and reads up to the head of its final response.
 func (l *link) exchange(ctx context.Context, c *Call) (resp *http.Response, err error) {
 	l.answered = false
+	l.r = readers.Get().(*bufio.Reader)
+	l.r.Reset(l)
 	if l.out, err = appendRequest(l.out[:0], c.Request); err != nil {
 		return nil, err
 	}
@@ -201,12 +216,15 @@ func (l *link) exchange(ctx context.Context, c *Call) (resp *http.Response, err 
 	}
 	good := writeErr == nil && !resp.Close
 	if resp.Body == http.NoBody {
-		if stop() {
-			l.end(good)
-		}
+		l.end(stop() && good)
 		return resp, nil
 	}
-	resp.Body = &answerBody{ReadCloser: resp.Body, l: l, stop: stop, good: good}
+	b := answerBody{ReadCloser: resp.Body, l: l, stop: stop, good: good}
+	if resp.ContentLength > 0 {
+		resp.Body = &sizedBody{answerBody: b, left: resp.ContentLength}
+	} else {
+		resp.Body = &b
+	}
 	return resp, nil
 }
 
@@ -236,29 +254,50 @@ func (l *link) head(c *Call) (*http.Response, error) {
 
 // end lets go of the connection: what follows a response is none of ours.
 func (l *link) end(good bool) {
-	if good && l.r.Buffered() == 0 {
+	good = good && l.r.Buffered() == 0
+	l.giveBack()
+	if good {
 		l.of.keep(l)
 		return
 	}
 	_ = l.Close()
 }
 
+// giveBack returns the lent reader.
+func (l *link) giveBack() {
+	l.r.Reset(nil)
+	readers.Put(l.r)
+	l.r = nil
+}
+
 // answerBody is a response's body. The connection is kept when it was read to
 // its end, and closed otherwise.
 type answerBody struct {
 	io.ReadCloser
-	l    *link // nil once the connection was let go
-	stop func() bool
-	good bool
+	l     *link // nil once the connection was let go
+	stop  func() bool
+	good  bool // the connection may be kept
+	whole bool // the body was read to its end
 }
 
 // Read implements io.Reader.
 func (b *answerBody) Read(p []byte) (int, error) {
+	if b.l == nil {
+		return 0, b.over()
+	}
 	n, err := b.ReadCloser.Read(p)
 	if err != nil {
 		b.leave(err == io.EOF)
 	}
 	return n, err
+}
+
+// over is what reading gives once the connection was let go.
+func (b *answerBody) over() error {
+	if b.whole {
+		return io.EOF
+	}
+	return http.ErrBodyReadAfterClose
 }
 
 // Close implements io.Closer. It reads nothing: net/http's own would read the
@@ -273,8 +312,70 @@ func (b *answerBody) leave(whole bool) {
 		return
 	}
 	l := b.l
-	b.l = nil
-	if b.stop() {
-		l.end(whole && b.good)
+	b.l, b.whole = nil, whole
+	l.end(b.stop() && whole && b.good) // a cancelled request's connection is closed
+}
+
+// sizedBody is a response's body whose length was announced. It reads the
+// connection without net/http, and hands out what it received where it lies.
+type sizedBody struct {
+	answerBody
+	left int64   // not yet read
+	room *[]byte // lent, from the first Next on
+}
+
+// Read implements io.Reader.
+func (b *sizedBody) Read(p []byte) (int, error) {
+	switch l := b.l; {
+	case l == nil:
+		return 0, b.over()
+	case b.left == 0:
+		b.leave(true)
+		return 0, io.EOF
+	case len(p) == 0:
+		return 0, nil
+	default:
+		n, err := l.r.Read(p[:min(int64(len(p)), b.left)])
+		return n, b.took(n, err)
 	}
+}
+
+// took counts what was read, and says what an error means.
+func (b *sizedBody) took(n int, err error) error {
+	b.left -= int64(n)
+	if err == nil {
+		return nil
+	}
+	b.leave(false)
+	if err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// Next returns what of the body has arrived, at least one byte or an error;
+// io.EOF at its end. The slice is good until the next call.
+func (b *sizedBody) Next() ([]byte, error) {
+	if b.l == nil || b.left == 0 {
+		_, err := b.Read(nil)
+		return nil, err
+	}
+	if b.room == nil {
+		b.room = rooms.Get().(*[]byte)
+	}
+	room := (*b.room)[:min(int64(len(*b.room)), b.left)]
+	n, err := b.l.r.Read(room)
+	if err == nil && n < len(room) {
+		n += arrived(b.l.raw, room[n:])
+	}
+	return room[:n], b.took(n, err)
+}
+
+// Close implements io.Closer.
+func (b *sizedBody) Close() error {
+	if b.room != nil {
+		rooms.Put(b.room)
+		b.room = nil
+	}
+	return b.answerBody.Close()
 }

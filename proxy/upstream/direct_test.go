@@ -171,7 +171,7 @@ func TestUnaskedResponseIsNotUsed(t *testing.T) {
 	}
 	peer.direct.keep(l)
 	_, _ = io.WriteString(theirs, "HTTP/1.1 200 OK\r\n\r\n")
-	for quiet(mine) { // until the kernel has moved the bytes
+	for quiet(l.raw) { // until the kernel has moved the bytes
 	}
 	if peer.direct.take() != nil {
 		t.Error("a connection that speaks unasked was used again")
@@ -349,5 +349,72 @@ func TestUnusedConnectionsAreClosed(t *testing.T) {
 	}
 	if len(d.idle) != 0 {
 		t.Error("a connection was kept for a table that is gone")
+	}
+}
+
+// A body of announced length is handed out whole, however it is read, and its
+// connection is used again only then.
+func TestSizedBody(t *testing.T) {
+	page := strings.Repeat("0123456789abcdef", 20<<10)
+	answer := "HTTP/1.1 200 OK\r\nContent-Length: 327680\r\n\r\n" + page
+	s := newScripted(t, []string{answer, answer, answer}, []string{ok2})
+	_, p := s.pool(config.Timeouts{})
+	get := func() (io.ReadCloser, func()) {
+		r := (&http.Request{Method: "GET", URL: &url.URL{Opaque: "/"}, Host: "a"}).WithContext(t.Context())
+		resp, peer, err := p.RoundTrip(&Call{Request: r, Blame: func(error) bool { return true }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp.Body, peer.Done
+	}
+	body, done := get()
+	var all strings.Builder
+	if n, err := io.CopyBuffer(&all, struct{ io.Reader }{body}, make([]byte, 777)); err != nil || all.String() != page {
+		t.Errorf("read %d bytes, %v", n, err)
+	}
+	if n, err := body.Read(make([]byte, 9)); n != 0 || err != io.EOF {
+		t.Errorf("after the end: %d, %v", n, err)
+	}
+	_ = body.Close()
+	done()
+
+	body, done = get()
+	all.Reset()
+	for first := true; ; first = false {
+		if first { // both ways of reading go together
+			b := make([]byte, 100)
+			n, _ := body.Read(b)
+			all.Write(b[:n])
+		}
+		piece, err := body.(*sizedBody).Next()
+		all.Write(piece)
+		if err != nil {
+			if err != io.EOF {
+				t.Error(err)
+			}
+			break
+		}
+	}
+	if all.String() != page {
+		t.Errorf("handed out %d bytes", all.Len())
+	}
+	_ = body.Close()
+	done()
+
+	body, done = get()
+	_, _ = body.Read(make([]byte, 10))
+	_ = body.Close()
+	done()
+	if _, err := body.Read(make([]byte, 10)); err != http.ErrBodyReadAfterClose {
+		t.Errorf("after closing: %v", err)
+	}
+	if s.accepted.Load() != 1 {
+		t.Errorf("%d connections for whole bodies", s.accepted.Load())
+	}
+	body, done = get()
+	_ = body.Close()
+	done()
+	if s.accepted.Load() != 2 {
+		t.Error("a connection with half a body was used again")
 	}
 }

@@ -80,7 +80,8 @@ type Conn struct {
 	headBy   time.Time // for the head under way; zero when not enforced
 	headFrom time.Time // when that began
 
-	watch watch
+	watch  watch
+	gather gather // what only the goroutine that writes touches
 
 	broken   atomic.Pointer[Refusal] // of a body
 	refused  atomic.Bool

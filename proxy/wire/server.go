@@ -62,6 +62,9 @@ func (c *Conn) Write(p []byte) (int, error) {
 	if c.refused.Load() {
 		c.answered.Store(true)
 	}
+	if c.gather.on {
+		return c.hold(p)
+	}
 	return c.Conn.Write(p)
 }
 
@@ -72,6 +75,9 @@ var copyBuffers = sync.Pool{New: func() any { b := make([]byte, 32<<10); return 
 func (c *Conn) ReadFrom(src io.Reader) (int64, error) {
 	if c.refused.Load() {
 		c.answered.Store(true)
+	}
+	if err := c.sendHeld(nil); err != nil {
+		return 0, err
 	}
 	if rf, ok := c.Conn.(io.ReaderFrom); ok {
 		return rf.ReadFrom(src)
