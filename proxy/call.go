@@ -83,7 +83,8 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	r = c.begin(t, r)
 	if c.conn.wire != nil {
-		c.conn.patient(c.x.Start, w) // also for what the server writes of itself
+		c.conn.until = time.Time{} // the server takes a deadline off at a request's end
+		c.conn.patient(c.x.Start)  // also for what the server writes of itself
 	}
 	s.metrics.begin()
 	defer c.end(r)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"net/netip"
 	"os"
 	"slices"
@@ -247,10 +246,10 @@ type conn struct {
 
 // patient gives the visitor of an HTTP/1 connection so long to take what is
 // written, when half of what he was given is over.
-func (k *conn) patient(now time.Time, w http.ResponseWriter) {
+func (k *conn) patient(now time.Time) {
 	if k.until.Sub(now) < writePatience/2 {
 		k.until = now.Add(writePatience)
-		_ = http.NewResponseController(w).SetWriteDeadline(k.until)
+		_ = k.wire.SetWriteDeadline(k.until)
 	}
 }
 

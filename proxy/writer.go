@@ -27,7 +27,7 @@ func (w *writer) hold() {
 	w.conn.held.Waiting(now)
 	switch {
 	case w.conn.wire != nil:
-		w.conn.patient(now, w.inner)
+		w.conn.patient(now)
 	case w.timer == nil:
 		w.timer = time.AfterFunc(writePatience, func() {
 			_ = http.NewResponseController(w.inner).SetWriteDeadline(time.Unix(1, 0))
