@@ -30,7 +30,7 @@ type Stock struct {
 
 // OpenStock opens the stock of authorities in a storage. It contacts nobody.
 func OpenStock(s Storage, authorities []Authority) *Stock {
-	stock := &Stock{authorities: authorities, shelf: &shelf{storage: s, log: zerolog.Nop()}}
+	stock := &Stock{authorities: authorities, shelf: &shelf{storage: s, log: zerolog.Nop(), reads: true}}
 	for _, a := range authorities {
 		stock.keys = append(stock.keys, newAuthority(a, s, nil, nil, zerolog.Nop()).key)
 	}

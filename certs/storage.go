@@ -34,7 +34,13 @@ const damagedSuffix = ".damaged"
 type shelf struct {
 	storage Storage
 	log     zerolog.Logger
+	reads   bool // only: what can not be used is left where it is
 }
+
+// pairAgain is how long after a key and a certificate that do not belong
+// together they are read again, and how often: another edge may be replacing
+// them, one after the other.
+const pairAgain, pairTries = 250 * time.Millisecond, 4
 
 // stored is a certificate from the shelf. Leaf of pair is set.
 type stored struct {
@@ -76,7 +82,23 @@ func (s *shelf) load(ctx context.Context, authorities []string, subject string) 
 	return nil, fs.ErrNotExist
 }
 
-func (s *shelf) loadFrom(ctx context.Context, authority, subject string) (*stored, error) {
+func (s *shelf) loadFrom(ctx context.Context, authority, subject string) (got *stored, err error) {
+	for try := 1; ; try++ {
+		got, err = s.loadPair(ctx, authority, subject, try == pairTries)
+		if !errors.Is(err, errNoPair) {
+			return got, err
+		}
+		if err := sleep(ctx, pairAgain); err != nil {
+			return nil, err
+		}
+	}
+}
+
+var errNoPair = errors.New("key and certificate do not belong together")
+
+// loadPair reads a certificate and its key. last says that nobody is replacing
+// them any more.
+func (s *shelf) loadPair(ctx context.Context, authority, subject string, last bool) (*stored, error) {
 	keys := certmagic.StorageKeys
 	crtName, keyName := keys.SiteCert(authority, subject), keys.SitePrivateKey(authority, subject)
 	crt, err := s.storage.Load(ctx, crtName)
@@ -98,6 +120,9 @@ func (s *shelf) loadFrom(ctx context.Context, authority, subject string) (*store
 		return nil, s.setAside(ctx, errors.New("it is no PEM"), keyName)
 	}
 	pair, err := tls.X509KeyPair(crt, key)
+	if err != nil && !last {
+		return nil, errNoPair
+	}
 	if err != nil {
 		return nil, s.setAside(ctx, fmt.Errorf("they do not belong together: %w", err), crtName, keyName)
 	}
@@ -133,6 +158,9 @@ func leafOf(chain []byte) (*x509.Certificate, error) {
 // setAside renames what can not be used and returns fs.ErrNotExist, or why it
 // could not.
 func (s *shelf) setAside(ctx context.Context, why error, names ...string) error {
+	if s.reads {
+		return fmt.Errorf("use %s: %w", names[0], why)
+	}
 	for _, name := range names {
 		b, err := s.storage.Load(ctx, name)
 		if err == nil {

@@ -154,6 +154,7 @@ func (s *Server) needs(r *http.Request, from time.Time, sites []store.Tally) ([]
 	if lost > 0 {
 		needs = append(needs, need{Key: "need.lost", N: lost})
 	}
+	needs = append(needs, s.certificateNeeds()...)
 	if s.options.Disputes != nil {
 		for _, d := range s.options.Disputes() {
 			needs = append(needs, need{Key: "need.fast-path", Site: d.Profile, N: d.Times, Link: "/sites"})

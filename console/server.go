@@ -54,6 +54,10 @@ type Options struct {
 	// an incident's page shows what to write into the configuration.
 	Exclusions *Exclusions
 
+	// Certificates returns the state of the certificates of the edge in this
+	// process. Optional.
+	Certificates func() Certificates
+
 	Location *time.Location // in which times are shown; time.Local by default
 	Keep     time.Duration  // how long events are kept; 90 days by default
 	MaxBytes int64          // most the store may take; 4 GiB by default

@@ -27,6 +27,8 @@ type sitesPage struct {
 	Done     bool     // it was, just now
 	Mistakes []string // why it was not
 
+	Certificates *certificateBoard // nil without any
+
 	Disputes []disputeLine
 	Settled  bool // the fast path was switched on again, just now
 }
@@ -142,6 +144,7 @@ func (s *Server) renderSites(w http.ResponseWriter, r *http.Request, v *visit, s
 	page.Standing = s.options.Exclusions != nil
 	page.Total, page.Rereads = int64(len(cards)), s.options.Reload != nil
 	page.Disputes = s.disputes()
+	page.Certificates = s.certificates()
 	for name, c := range cards {
 		c.Days = dayBars(days[name], from)
 		c.Link = listURL(filters{Site: name})

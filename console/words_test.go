@@ -93,7 +93,7 @@ func TestWordsAreUsed(t *testing.T) {
 		}
 	}
 	all := text.String()
-	composed := []string{"class.", "where.", "span.", "action.", "filter.", "headline.", "author.", "need.", "ago.", "mode.", "act.",
+	composed := []string{"class.", "where.", "span.", "action.", "filter.", "headline.", "author.", "need.", "ago.", "mode.", "act.", "cert.",
 		"place.", "taken.who-", "proof.as-", "mistake.why.", "exclusions.done.", "exclusions.failed."}
 	for key := range w.languages[0].texts {
 		used := strings.Contains(all, `"`+key+`"`) || strings.HasSuffix(key, ".do") && strings.Contains(all, `"`+strings.TrimSuffix(key, ".do")+`"`)

@@ -1,6 +1,7 @@
 package pebbletest
 
 import (
+	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"net/http"
@@ -26,6 +27,7 @@ func TestCommand(t *testing.T) {
 	write(t, in("qorgan.yaml"), fmt.Appendf(nil, `data: data
 http: 127.0.0.1:%d
 https: 127.0.0.1:%d
+admin: 127.0.0.1:0
 console: {listen: "off"}
 tls: {mode: acme, directory: %s, roots: authority.pem}
 sites: [{hosts: [shop.example, moved.example], upstreams: "%s"}]
@@ -51,6 +53,16 @@ sites: [{hosts: [shop.example, moved.example], upstreams: "%s"}]
 	first := serial("shop.example")
 	if got := qorgan(true, "certs", "list"); !strings.Contains(got, "shop.example  valid") {
 		t.Errorf("list: %s", got)
+	}
+	var open struct{ Admin string }
+	if b, err := os.ReadFile(in("data/addresses.json")); err != nil || json.Unmarshal(b, &open) != nil {
+		t.Fatal(err)
+	}
+	metrics := page(t, "http://"+open.Admin+"/metrics", open.Admin, nil)
+	for _, want := range []string{`qorgan_certificates{state="valid"} 1`, `qorgan_certificate_expiry_timestamp_seconds{name="shop.example"}`, "qorgan_certificate_queue 0"} {
+		if !strings.Contains(metrics, want) {
+			t.Errorf("the metrics lack %s", want)
+		}
 	}
 	qorgan(true, "certs", "renew", "shop.example")
 	second := serial("shop.example")

@@ -51,7 +51,7 @@ func (s *service) run() (err error) {
 	}
 	defer func() { err = errors.Join(err, e.close()) }()
 
-	registry.MustRegister(judgeMetrics{e.judge})
+	registry.MustRegister(judgeMetrics{e.judge}, certificateMetrics{e})
 
 	files := newWatcher(s.file, s.load, e, log)
 	life := &lifecycle{log: log, patience: func() time.Duration { return c.Drain + cutTime }}
@@ -69,7 +69,8 @@ func (s *service) run() (err error) {
 		}
 		pages, err := buildConsole(c, records, log, e.acme, console.Options{
 			Sites: func() []*config.Site { return e.config.Load().Sites }, Reload: reread,
-			Disputes: func() []console.Dispute { return disputes(e.judge) }, Settle: e.judge.ResetFastPath,
+			Certificates: e.forConsole,
+			Disputes:     func() []console.Dispute { return disputes(e.judge) }, Settle: e.judge.ResetFastPath,
 			Exclusions: clerk{e: e, mask: records.mask}.exclusions(),
 		})
 		if err == nil {

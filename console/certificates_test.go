@@ -1,0 +1,56 @@
+package console
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestCertificates: what is wrong with a certificate is said in words, on the
+// page of sites and where people look first; what is well takes one line.
+func TestCertificates(t *testing.T) {
+	s := newSite(t).signedIn()
+	if a := s.get("/sites"); strings.Contains(a.body, "certificates") {
+		t.Error("a console without an edge speaks of certificates")
+	}
+	day := time.Date(2027, 3, 8, 12, 0, 0, 0, time.UTC)
+	now := Certificates{Names: []Certificate{{Name: "good.example", State: "valid", NotAfter: day}}}
+	s.options.Certificates = func() Certificates { return now }
+	if a := s.get("/sites"); !strings.Contains(a.body, "1 name has a valid certificate.") || strings.Contains(a.body, "good.example") {
+		t.Errorf("all is well: %s", a.body)
+	}
+	if a := s.get("/"); strings.Contains(a.body, "/sites#certificates") {
+		t.Error("all is well, and somebody is needed")
+	}
+	now.Names = append(now.Names,
+		Certificate{Name: "old.example", State: "expired", NotAfter: day, Cause: "down"},
+		Certificate{Name: "late.example", State: "late", NotAfter: day, Cause: "limit", Error: "429 <b>", Next: day},
+		Certificate{Name: "wrong.example", State: "failed", Cause: "strange", Error: "in its words"},
+		Certificate{Name: "no.example", State: "refused", Cause: "elsewhere"},
+		Certificate{Name: "soon.example", State: "waiting"})
+	now.Waiting, now.Last = 12, day
+	a := s.get("/sites")
+	for _, want := range []string{
+		"old.example</b> has an expired certificate", "cannot be reached at the moment",
+		"late.example</b> still has a good certificate", "Next attempt:", "429 &lt;b&gt;",
+		"wrong.example</b> has no certificate: browsers do not open", "in the authority’s words", "in its words",
+		"no.example</b> has no certificate, and none was asked for. The name leads to another server",
+		"soon.example</b> is getting its certificate", "12 names wait for their first certificate",
+	} {
+		if !strings.Contains(a.body, want) {
+			t.Errorf("the page does not say %q", want)
+		}
+	}
+	a = s.get("/")
+	for _, want := range []string{"2 names have no valid certificate, old.example among them", "The certificate of late.example could not be renewed"} {
+		if !strings.Contains(a.body, want) {
+			t.Errorf("the overview does not say %q", want)
+		}
+	}
+	for range 2 * certificatesLimit {
+		now.Names = append(now.Names, Certificate{Name: "more.example", State: "failed"})
+	}
+	if a := s.get("/sites"); strings.Count(a.body, "more.example") > certificatesLimit || !strings.Contains(a.body, "And 55 more.") {
+		t.Error("the page has no end")
+	}
+}
