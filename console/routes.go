@@ -11,6 +11,9 @@ func (s *Server) routes() http.Handler {
 		mux.Handle(r.pattern, s.page(r))
 	}
 	mux.Handle("GET /assets/{hash}/{name}", s.assets)
+	if s.options.Fleet != nil {
+		mux.Handle("/fleet/", s.options.Fleet)
+	}
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		w.Write([]byte("ok\n"))

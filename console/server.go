@@ -36,6 +36,9 @@ type Options struct {
 	// it the console knows sites by their events alone.
 	Sites func() []*config.Site
 
+	// Fleet answers edges elsewhere, below /fleet/. Optional.
+	Fleet http.Handler
+
 	// Queue returns the figures of the queue that feeds the store. Optional.
 	Queue func() report.Stats
 

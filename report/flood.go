@@ -16,10 +16,10 @@ import (
 // FloodOptions configures a [Flood]. Zero values are replaced by the defaults.
 type FloodOptions struct {
 	Full    func(event.Event)                          // takes what is kept one by one; must not block. Required.
-	Tallies func(context.Context, []event.Tally) error // takes what was counted; on an error the same are offered again, with more in them. Required.
+	Tallies func(context.Context, []event.Tally) error // takes what was counted; on an error the same are offered again, by the same ids. Required.
 
-	Rate   float64       // events a second of one site that are kept one by one; 20 by default
-	Burst  int           // of them at once; 200 by default
+	Rate   float64       // events a second of one site that are kept one by one; 50 by default
+	Burst  int           // of them at once; 5000 by default
 	Window time.Duration // how long events are counted before they are handed on; 10 s by default
 	Keys   int           // most tallies in one window; what comes after is counted by site and class alone; 4096 by default
 	Sites  int           // most sites told apart in one window; 20,000 by default
@@ -38,6 +38,7 @@ type Flood struct {
 	mu      sync.Mutex
 	sites   map[string]*rate.Limiter
 	counted tallies
+	offered []event.Tally // counts that were offered and not taken: offered again as they are
 	total   int64
 }
 
@@ -47,10 +48,10 @@ func NewFlood(o FloodOptions) (*Flood, error) {
 		return nil, errors.New("report: a flood needs somewhere to go")
 	}
 	if o.Rate <= 0 {
-		o.Rate = 20
+		o.Rate = 50
 	}
 	if o.Burst <= 0 {
-		o.Burst = 200
+		o.Burst = 5000
 	}
 	if o.Window <= 0 {
 		o.Window = 10 * time.Second
@@ -115,24 +116,27 @@ func (f *Flood) run() {
 	}
 }
 
-// hand hands on what was counted. On a failure it stays counted.
+// hand hands on what was counted. What is not taken stays offered, and what
+// comes meanwhile is counted apart: who took it and could not say so knows it
+// by its ids.
 func (f *Flood) hand(ctx context.Context) error {
-	f.mu.Lock()
-	all := f.counted.take()
-	f.mu.Unlock()
-	if len(all) == 0 {
-		return nil
+	for {
+		f.mu.Lock()
+		if len(f.offered) == 0 {
+			f.offered = f.counted.take()
+		}
+		all := f.offered
+		f.mu.Unlock()
+		if len(all) == 0 {
+			return nil
+		}
+		if err := f.options.Tallies(ctx, all); err != nil {
+			return err
+		}
+		f.mu.Lock()
+		f.offered = nil
+		f.mu.Unlock()
 	}
-	err := f.options.Tallies(ctx, all)
-	if err == nil {
-		return nil
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for i := range all {
-		f.counted.add(keyOfTally(&all[i]), all[i].Count, all[i].First, all[i].Last)
-	}
-	return err
 }
 
 // Close hands on what was counted and stops. Its error says how many events
@@ -148,7 +152,7 @@ func (f *Flood) Close(ctx context.Context) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var lost int64
-	for _, t := range f.counted.byKey {
+	for _, t := range append(f.counted.take(), f.offered...) {
 		lost += t.Count
 	}
 	return fmt.Errorf("report: counts of %d events were not stored: %w", lost, err)

@@ -37,7 +37,7 @@ func TestFloodConserves(t *testing.T) {
 				}
 				return nil
 			},
-			Keys: 100,
+			Keys: 100, Rate: 20, Burst: 200,
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -80,6 +80,7 @@ func TestFloodLeavesOthersAlone(t *testing.T) {
 			}
 		},
 		Tallies: func(context.Context, []event.Tally) error { return nil },
+		Rate:    20, Burst: 200,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -12,6 +12,8 @@ type commands struct {
 	Patch      patchCmd      `cmd:"" help:"Virtual patches: what is closed, and one more."`
 	Certs      certsCmd      `cmd:"" help:"Look after certificates of public authorities."`
 	Trust      trustCmd      `cmd:"" help:"Have this machine believe the edge's local authority."`
+	Enroll     enrollCmd     `cmd:"" help:"Have this edge report to a console elsewhere."`
+	Edges      edgesCmd      `cmd:"" help:"At a console: the edges that report to it."`
 	Events     eventsCmd     `cmd:"" help:"Print what was recorded."`
 	Link       linkCmd       `cmd:"" help:"Print a link that signs in to the console, once."`
 	Health     healthCmd     `cmd:"" help:"Ask a running edge whether it takes requests."`

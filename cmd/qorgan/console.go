@@ -14,6 +14,7 @@ import (
 	"github.com/qorgan/qorgan/certs"
 	"github.com/qorgan/qorgan/config"
 	"github.com/qorgan/qorgan/console"
+	"github.com/qorgan/qorgan/console/fleet"
 )
 
 type consoleCmd struct {
@@ -93,6 +94,9 @@ func ownACME(c *config.Config, log zerolog.Logger) (*certs.ACME, error) {
 func buildConsole(c *config.Config, r *records, log zerolog.Logger, acme *certs.ACME, o console.Options) (*console.Server, error) {
 	certificates, err := consoleTLS(c, c.CertificateFolder(), acme)
 	if err != nil {
+		return nil, err
+	}
+	if o.Fleet, err = fleet.New(fleet.Options{Store: r.db, Logger: component(log, "fleet")}); err != nil {
 		return nil, err
 	}
 	o.Store, o.Listen, o.TLS, o.Logger = r.db, c.Console.Listen, certificates, log

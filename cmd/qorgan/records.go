@@ -16,10 +16,13 @@ import (
 )
 
 // records takes the edge's events: secrets masked on the request's goroutine,
-// then through a bounded queue into the store of the data folder.
+// then through a bounded queue into the store of the data folder, and into
+// the outbox when the edge reports to a console elsewhere.
 type records struct {
 	db    *store.DB
 	queue *report.Queue
+	out   *outlet
+	flood *report.Flood
 	mask  *event.Redactor
 	log   zerolog.Logger
 }
@@ -37,11 +40,16 @@ func openRecords(ctx context.Context, data string, registry *prometheus.Registry
 	if err != nil {
 		return nil, err
 	}
-	queue, err := report.New(report.Options{Sink: db.Insert, Lost: db.InsertLoss, Logger: log.With().Str("part", "report").Logger()})
+	queue, err := report.New(report.Options{Sink: db.Insert, Lost: db.InsertLoss, Logger: component(log, "report")})
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	r := &records{db: db, queue: queue, mask: event.NewRedactor(key), log: log}
+	r.out = &outlet{data: data, log: component(log, "report")}
+	r.flood, err = report.NewFlood(report.FloodOptions{Full: r.keepWhole, Tallies: r.keepCounts, Logger: component(log, "report")})
+	if err != nil {
+		return nil, errors.Join(err, r.close())
+	}
 	r.measure(registry)
 	return r, nil
 }
@@ -52,20 +60,22 @@ func (r *records) measure(registry *prometheus.Registry) {
 		help  string
 		value func(report.Stats) float64
 	}{
-		"qorgan_events_recorded_total": {"Refusals and detections.", func(s report.Stats) float64 { return float64(s.Recorded) }},
+		"qorgan_events_recorded_total": {"Refusals and detections kept one by one.", func(s report.Stats) float64 { return float64(s.Recorded) }},
 		"qorgan_events_stored_total":   {"Events in the store.", func(s report.Stats) float64 { return float64(s.Stored) }},
 		"qorgan_events_dropped_total":  {"Events lost because the queue was full.", func(s report.Stats) float64 { return float64(s.Dropped) }},
 	} {
 		registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: m.help},
 			func() float64 { return m.value(r.queue.Stats()) }))
 	}
+	registry.MustRegister(r.out, prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "qorgan_events_counted_total", Help: "Events of a flood that were counted instead of kept."},
+		func() float64 { return float64(r.flood.Tallied()) }))
 	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "qorgan_events_queued", Help: "Events waiting to be stored."},
 		func() float64 { return float64(r.queue.Stats().Queued) }))
 }
 
 // sink is what the rooms of the edge get.
 func (r *records) sink() eventSink {
-	return eventSink{mask: r.mask, masked: r.queue.Record, record: r.record}
+	return eventSink{mask: r.mask, masked: r.flood.Record, record: r.record}
 }
 
 // record takes one event. It never blocks and is safe for concurrent use.
@@ -76,7 +86,19 @@ func (r *records) record(ev event.Event) {
 		matches[i] = r.mask.Match(m)
 	}
 	ev.Matches = matches
+	r.flood.Record(ev)
+}
+
+// keepWhole keeps one event that is no part of a flood.
+func (r *records) keepWhole(ev event.Event) {
 	r.queue.Record(ev)
+	r.out.record(ev)
+}
+
+// keepCounts keeps the counts of a flood. When one place took them and the other
+// did not, both are offered them again, and the first ignores ids that it has.
+func (r *records) keepCounts(ctx context.Context, all []event.Tally) error {
+	return errors.Join(r.db.InsertTallies(ctx, all), r.out.tallies(ctx, all))
 }
 
 // keep deletes what is too old or too much, once an hour, until ctx is done.
@@ -107,7 +129,11 @@ func (r *records) keep(ctx context.Context, age time.Duration, space int64) erro
 func (r *records) close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), flushTime)
 	defer cancel()
-	err := errors.Join(r.queue.Close(ctx), r.db.Close())
+	var counts error
+	if r.flood != nil {
+		counts = r.flood.Close(ctx)
+	}
+	err := errors.Join(counts, r.queue.Close(ctx), r.out.close(), r.db.Close())
 	if err != nil {
 		return fmt.Errorf("close store: %w", err)
 	}

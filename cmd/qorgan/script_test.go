@@ -21,6 +21,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/qorgan/qorgan/internal/freeport"
 	"github.com/qorgan/qorgan/sample"
 )
 
@@ -38,9 +39,11 @@ func TestMain(m *testing.M) {
 //	get STATUS URL [HOST] fetch URL, compare the status, keep the body in the file body
 //	until REGEXP ARG...   run `qorgan ARG...` again and again until its output matches
 //	incident VAR ARG...   run `qorgan ARG...` and set $VAR to the first incident code it prints
+//	capture VAR RE ARG... run `qorgan ARG...` and set $VAR to what RE's group matches
 //	hold URL HOST         begin a request whose answer the upstream holds back
 //	release STATUS        let the upstream answer and compare what the client got
 //	envsubst FILE         replace $UPSTREAM in FILE
+//	address VAR           set $VAR to an address that is free, for who listens there again
 //	occupy                listen on a free port; sets $BUSY to its address
 //
 // $UPSTREAM is the sample shop, behind which /hold waits; $DOCS is the folder of
@@ -67,7 +70,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"start": start, "serving": serving, "logged": logged, "signal": sendSignal, "ended": ended,
-			"get": get, "until": until, "incident": incident, "hold": hold, "release": letGo, "envsubst": envsubst, "occupy": occupy,
+			"get": get, "until": until, "incident": incident, "capture": capture, "hold": hold, "release": letGo, "envsubst": envsubst, "occupy": occupy, "address": address,
 		},
 	})
 }
@@ -296,6 +299,16 @@ func incident(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv(args[0], ev.Code)
 }
 
+func capture(ts *testscript.TestScript, neg bool, args []string) {
+	out, err := command(ts, args[2:]).Output()
+	ts.Check(err)
+	found := regexp.MustCompile(args[1]).FindSubmatch(out)
+	if found == nil {
+		ts.Fatalf("no %s in %s", args[1], out)
+	}
+	ts.Setenv(args[0], string(found[1]))
+}
+
 func hold(ts *testscript.TestScript, neg bool, args []string) {
 	w := of(ts)
 	go func() {
@@ -326,6 +339,12 @@ func letGo(ts *testscript.TestScript, neg bool, args []string) {
 	case <-time.After(patience):
 		ts.Fatalf("the client got nothing")
 	}
+}
+
+func address(ts *testscript.TestScript, neg bool, args []string) {
+	free, err := freeport.Address()
+	ts.Check(err)
+	ts.Setenv(args[0], free)
 }
 
 func occupy(ts *testscript.TestScript, neg bool, args []string) {

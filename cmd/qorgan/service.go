@@ -55,6 +55,7 @@ func (s *service) run() (err error) {
 
 	files := newWatcher(s.file, s.load, e, log)
 	life := &lifecycle{log: log, patience: func() time.Duration { return c.Drain + cutTime }}
+	life.add("reports", records.out.run, nil)
 	if s.behind != nil {
 		life.add("sample site", s.behind.run, s.behind.cut)
 	}

@@ -19,6 +19,7 @@ var ErrFull = errors.New("outbox is full")
 // Options configures an outbox. Zero values are replaced by the defaults.
 type Options struct {
 	Dir      string // made when it is missing; required
+	For      string // who reads what is sent: another reader than before gets what is left in lanes of its own
 	Capacity int64  // bytes of segments; 1 GiB by default
 	Segment  int64  // bytes after which a segment is full; 8 MiB by default
 
@@ -105,6 +106,7 @@ func (b *Outbox) open() (err error) {
 			b.state.Touched = append(b.state.Touched, s.first)
 		}
 	}
+	b.state.readBy(b.options.For)
 	b.next = b.state.Ceiling + 1
 	for i, s := range b.segments {
 		if err := b.repair(i); err != nil {

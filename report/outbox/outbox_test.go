@@ -272,6 +272,40 @@ func TestLanes(t *testing.T) {
 	shut(t, b)
 }
 
+// TestAnotherReader: who did not commit what came before gets what is left, in
+// lanes that begin there.
+func TestAnotherReader(t *testing.T) {
+	dir := t.TempDir()
+	b := open(t, Options{Dir: dir, For: "first"})
+	put(t, b, 1, 30, 10)
+	batch, err := b.Read(1, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Ack(1, batch.Last); err != nil {
+		t.Fatal(err)
+	}
+	shut(t, b)
+	for _, reader := range []string{"first", "second", "second"} {
+		b = open(t, Options{Dir: dir, For: reader})
+		want := uint64(11)
+		if reader == "first" {
+			want = 1
+		}
+		lanes := b.Lanes()
+		if len(lanes) != 1 || lanes[0].From != want {
+			t.Fatalf("for the %s reader: %+v", reader, lanes)
+		}
+		shut(t, b)
+	}
+	b = open(t, Options{Dir: dir, For: "second"})
+	defer shut(t, b)
+	if batch, err := b.Read(11, 1); err != nil || batch.After != 10 {
+		t.Errorf("%+v, %v", batch, err)
+	}
+	same(t, "left", drain(t, b, 11), upTo(11, 30))
+}
+
 // TestCapacity: a full outbox folds the oldest that was not sent, and only
 // that; when nothing is left to fold it refuses and keeps what it has.
 func TestCapacity(t *testing.T) {

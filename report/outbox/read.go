@@ -78,7 +78,7 @@ func (b *Outbox) Read(lane uint64, size int) (Batch, error) {
 	batch := Batch{Epoch: b.state.Epoch, Lane: lane, After: max(l.Acked, l.From-1)}
 	batch.Last = batch.After
 	for i, s := range b.segments {
-		if s.last <= batch.After || !l.holds(s.first) {
+		if s.last <= batch.After || l.To != 0 && s.first > l.To {
 			continue
 		}
 		if err := b.touch(s); err != nil {

@@ -30,6 +30,7 @@ func (l Lane) holds(seq uint64) bool { return seq >= l.From && (l.To == 0 || seq
 // what is sent twice, the console ignores.
 type state struct {
 	Epoch   string   `json:"epoch"`
+	For     string   `json:"for"`     // who reads what is sent
 	Ceiling uint64   `json:"ceiling"` // numbers up to here may have been used
 	Lanes   []Lane   `json:"lanes"`
 	Touched []uint64 `json:"touched"` // segments of which something may have been sent, by their first numbers
@@ -94,6 +95,17 @@ func (s *state) done(first, last uint64) bool {
 		}
 	}
 	return true
+}
+
+// readBy begins the lanes anew where they are, for a reader who knows nothing of
+// what others have committed.
+func (s *state) readBy(reader string) {
+	if s.For != "" && s.For != reader {
+		for i, l := range s.Lanes {
+			s.Lanes[i].From = max(l.From, l.Acked+1)
+		}
+	}
+	s.For = reader
 }
 
 // lane returns the lane named from, or nil.

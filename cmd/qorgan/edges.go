@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/qorgan/qorgan/certs"
+	"github.com/qorgan/qorgan/config"
+	"github.com/qorgan/qorgan/console/fleet"
+	"github.com/qorgan/qorgan/console/store"
+)
+
+type edgesCmd struct {
+	Invite edgesInviteCmd `cmd:"" help:"Print the line that enrols one more edge, within a day."`
+	List   edgesListCmd   `cmd:"" help:"List the edges that report here."`
+	Retire edgesRetireCmd `cmd:"" help:"Take nothing from an edge any more."`
+}
+
+// consolePlace says which console is meant.
+type consolePlace struct {
+	Data string `placeholder:"DIR" type:"path" default:"${data}" help:"Folder for state of the console, which may be running. ${default} by default here."`
+}
+
+func (c consolePlace) open(ctx context.Context) (*store.DB, error) {
+	return store.OpenBeside(ctx, filepath.Join(c.Data, store.File))
+}
+
+type edgesInviteCmd struct {
+	consolePlace
+	URL string `name:"url" placeholder:"URL" help:"Address at which the edge reaches the console. That of the running console by default."`
+}
+
+// inviteTime is how long a code works.
+const inviteTime = 24 * time.Hour
+
+// Run prints the line.
+func (i edgesInviteCmd) Run(p *process) error {
+	ctx := context.Background()
+	if i.URL == "" {
+		b, err := os.ReadFile(addressesFile(i.Data))
+		var open addresses
+		if err == nil {
+			err = json.Unmarshal(b, &open)
+		}
+		if err != nil || open.Console == "" {
+			return withHint(errors.New("find console: none runs over "+i.Data), "start `qorgan console`, or name its address with --url")
+		}
+		i.URL = open.Console
+	}
+	db, err := i.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	code := newCode()
+	if err := db.InsertInvitation(ctx, fleet.CodeSum(code), "command line", time.Now().Add(inviteTime)); err != nil {
+		return err
+	}
+	line := "qorgan enroll " + i.URL + " " + code
+	if pin := i.pin(); pin != "" {
+		line += " --pin " + pin
+	}
+	_, err = fmt.Fprintf(p.out, "On the machine of the edge, once and within a day:\n\n  %s\n\n", line)
+	return err
+}
+
+// pin returns the SHA-256 of the console's own authority, if it has one.
+func (i edgesInviteCmd) pin() string {
+	c := config.Default()
+	c.Data = i.Data
+	b, err := os.ReadFile(certs.RootFile(c.CertificateFolder()))
+	if err != nil || !strings.HasPrefix(i.URL, "https:") {
+		return ""
+	}
+	block, _ := pem.Decode(b)
+	if block == nil {
+		return ""
+	}
+	sum := sha256.Sum256(block.Bytes)
+	return hex.EncodeToString(sum[:])
+}
+
+// newCode returns a code of 16 characters: eighty bits.
+func newCode() string {
+	text := rand.Text()[:16]
+	return text[:4] + "-" + text[4:8] + "-" + text[8:12] + "-" + text[12:]
+}
+
+type edgesListCmd struct{ consolePlace }
+
+// Run prints the edges.
+func (l edgesListCmd) Run(p *process) error {
+	ctx := context.Background()
+	db, err := store.OpenReadOnly(ctx, filepath.Join(l.Data, store.File))
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	all, err := db.Edges(ctx)
+	if err != nil {
+		return err
+	}
+	w := tabwriter.NewWriter(p.out, 0, 0, 2, ' ', 0)
+	for _, e := range all {
+		state := "heard " + e.Seen.Local().Format(time.DateTime)
+		switch {
+		case !e.Retired.IsZero():
+			state = "retired " + e.Retired.Local().Format(time.DateTime)
+		case !e.Cloned.IsZero():
+			state += ", runs twice: retire it and enrol both machines anew"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d waiting\t%s\n", e.ID, e.Name, e.Version, e.Waiting, state)
+	}
+	return w.Flush()
+}
+
+type edgesRetireCmd struct {
+	consolePlace
+	ID string `arg:"" help:"The edge's id, as qorgan edges list prints it."`
+}
+
+// Run retires the edge.
+func (r edgesRetireCmd) Run(p *process) error {
+	ctx := context.Background()
+	db, err := r.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	if err := db.Retire(ctx, r.ID, time.Now()); err != nil {
+		return withHint(err, "`qorgan edges list` for the ids of those that serve")
+	}
+	_, err = fmt.Fprintf(p.out, "%s is retired: nothing is taken from it any more.\n", r.ID)
+	return err
+}
