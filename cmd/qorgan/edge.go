@@ -111,6 +111,16 @@ func buildParts(ctx context.Context, c *config.Config, at state, log zerolog.Log
 	return e, certificates, errors.Join(tlsErr, e.buildGuard(at, sink.record), e.buildRules(ctx, at, sink))
 }
 
+// tryTemporary says in one line what the rules' compiler would say for every
+// rule: it makes a file to learn whether it may.
+func tryTemporary() error {
+	f, err := os.CreateTemp("", "qorgan-*")
+	if err != nil {
+		return withHint(fmt.Errorf("make temporary file: %w", err), "TMPDIR=DIR with a folder that this user may write")
+	}
+	return errors.Join(f.Close(), os.Remove(f.Name()))
+}
+
 func component(log zerolog.Logger, name string) zerolog.Logger {
 	return log.With().Str("part", name).Logger()
 }
@@ -127,6 +137,9 @@ func (e *edge) buildRules(ctx context.Context, at state, sink eventSink) (err er
 	}
 	if e.armory.builtin, err = patches.Builtin(); err != nil {
 		return fmt.Errorf("load virtual patches: %w", err)
+	}
+	if err := tryTemporary(); err != nil {
+		return err
 	}
 	if at.spool != "" {
 		if err := os.MkdirAll(at.spool, 0o700); err != nil {
