@@ -13,6 +13,8 @@ import (
 	"github.com/corazawaf/coraza/v3"
 	"github.com/corazawaf/coraza/v3/experimental"
 	"github.com/corazawaf/coraza/v3/types"
+
+	"github.com/qorgan/qorgan/rulesets/fastpath"
 )
 
 // Source is a piece of SecLang: an owner's rule file, a profile's rules, a
@@ -97,7 +99,13 @@ func newEngine(h half, crs fs.FS, sources []Source, w *watch) (*engine, error) {
 	}
 
 	e := &engine{half: h, rules: map[int]*Rule{}}
-	cfg := coraza.NewWAFConfig().WithRootFS(root).WithDirectives(text.String()).WithDebugLogger(w)
+	ownTexts, err := root.texts(own)
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(texts, ownTexts)
+	forCoraza := corazaFS{ruleFS: root, expressions: &fastpath.Expressions{}, brief: ownCaptures(texts)}
+	cfg := coraza.NewWAFConfig().WithRootFS(forCoraza).WithDirectives(forCoraza.rewrite(text.String())).WithDebugLogger(w)
 	var loaded []types.RuleMetadata
 	cfg = experimental.WAFConfigWithRuleObserver(cfg, func(r types.RuleMetadata) {
 		if r.ID() != 0 {
@@ -111,11 +119,6 @@ func newEngine(h half, crs fs.FS, sources []Source, w *watch) (*engine, error) {
 		}
 		return nil, fmt.Errorf("compile rules: %w", err)
 	}
-	ownTexts, err := root.texts(own)
-	if err != nil {
-		return nil, err
-	}
-	maps.Copy(texts, ownTexts)
 	for _, r := range loaded {
 		rule := &Rule{ID: r.ID(), Phase: int(r.Phase()), File: fromAt(r.File()), Raw: texts[r.ID()], Tags: r.Tags()}
 		if rule.Raw == "" {
@@ -128,7 +131,7 @@ func newEngine(h half, crs fs.FS, sources []Source, w *watch) (*engine, error) {
 		e.ids = append(e.ids, rule.ID)
 	}
 	slices.Sort(e.ids)
-	e.fast = &fast{half: h, root: root, text: text.String()}
+	e.fast = &fast{half: h, root: root, text: text.String(), expressions: forCoraza.expressions}
 	if h == inbound {
 		e.fast.spare = e.spareable()
 	}

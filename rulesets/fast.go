@@ -21,10 +21,12 @@ const levels = 4
 // fast is the fast path of one engine: a program for each paranoia level,
 // compiled from the very directives that Coraza was given.
 type fast struct {
-	half     half
-	root     ruleFS
-	text     string
-	programs [levels]struct {
+	half half
+	root ruleFS
+	text string
+	// expressions are shared with the rules that Coraza runs.
+	expressions *fastpath.Expressions
+	programs    [levels]struct {
 		once   sync.Once
 		prog   *fastpath.Program
 		report fastpath.Report
@@ -52,6 +54,7 @@ func (f *fast) program(level int) (*fastpath.Program, error) {
 		p.prog, p.report = fastpath.Compile(directives, fastpath.Options{
 			ReadFile:        func(name string) ([]byte, error) { return fs.ReadFile(f.root, crsDir+name) },
 			Transformations: transformations,
+			Expressions:     f.expressions,
 			Responses:       f.half == outbound,
 		})
 	})
@@ -141,12 +144,13 @@ func (t *transaction) spareRules(candidates []fastpath.Candidate) {
 
 var (
 	quietRule = regexp.MustCompile(`(?i)[,"\s]nolog(?:[,"\s]|$)`)
+	ownTX     = regexp.MustCompile(`(?i)\bTX:\d([|\s]|$)|%\{TX\.\d\}`)
 	readsTX   = regexp.MustCompile(`(?i)(?:^|[|&!\s"])TX(?:[:|\s]|$)|%\{`)
 )
 
 // spareable lists the rules whose match depends on nothing but the request:
-// they read no variable that another rule sets, and nothing reads theirs unless
-// they match. The rest must run, whatever the fast path says of them, because
+// they read no variable that another rule sets, what their own chain captured
+// aside, and nothing reads theirs unless they match. The rest must run, whatever the fast path says of them, because
 // it takes for granted that no rule has matched.
 func (e *engine) spareable() []int {
 	var out []int
@@ -156,8 +160,15 @@ func (e *engine) spareable() []int {
 		if evaluation(id) || quietRule.MatchString(stripQuoted(lastQuoted(members[0]))) || strings.HasPrefix(strings.ToLower(members[0]), "secaction") {
 			continue
 		}
+		captured := false // by a member before
 		if !slices.ContainsFunc(members, func(m string) bool {
-			return readsTX.MatchString(strings.TrimSuffix(strings.TrimSuffix(m, `"`), lastQuoted(m)))
+			actions := lastQuoted(m)
+			read := strings.TrimSuffix(strings.TrimSuffix(m, `"`), actions)
+			if captured {
+				read = ownTX.ReplaceAllString(read, "$1")
+			}
+			captured = captured || captures.MatchString(stripQuoted(actions))
+			return readsTX.MatchString(read)
 		}) {
 			out = append(out, id)
 		}

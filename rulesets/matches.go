@@ -35,8 +35,12 @@ func (t *transaction) matches() (matches []event.Match, denied *Rule) {
 			continue
 		}
 		data := m.MatchedDatas()
+		value := ""
+		if len(data) > 0 {
+			value = told(data).Value()
+		}
 		base := event.Match{
-			Rule: rule.ID, Message: m.Message(), Data: clip(m.Data(), maxValue),
+			Rule: rule.ID, Message: m.Message(), Data: clip(withValue(m.Data(), value), maxValue),
 			Severity: m.Rule().Severity().String(), Phase: rule.Phase, Tags: rule.Tags,
 		}
 		if len(data) == 0 {
@@ -59,13 +63,36 @@ func (t *transaction) matches() (matches []event.Match, denied *Rule) {
 				one.Message = d.Message()
 			}
 			if d.Data() != "" {
-				one.Data = clip(d.Data(), maxValue)
+				one.Data = clip(withValue(d.Data(), d.Value()), maxValue)
 			}
 			describe(&one, d)
 			matches = append(matches, one)
 		}
 	}
 	return matches, denied
+}
+
+// told is the match whose value a rule's logdata speaks of: the last of a chain,
+// which is written when the whole chain matched, and else the one it belongs to.
+func told(data []types.MatchData) types.MatchData {
+	last := data[len(data)-1]
+	if last.ChainLevel() > 0 {
+		return last
+	}
+	for _, d := range data {
+		if d.Message() != "" {
+			return d
+		}
+	}
+	return data[0]
+}
+
+// withValue puts the value matched where logdata names it.
+func withValue(data, value string) string {
+	if !strings.Contains(data, valueMark) {
+		return data
+	}
+	return strings.ReplaceAll(data, valueMark, clip(value, maxValue))
 }
 
 func describe(m *event.Match, d types.MatchData) {

@@ -140,6 +140,7 @@ func New(o Options) (*Judge, error) {
 		o.Redact = event.NewRedactor(key)
 	}
 	language.Register()
+	register()
 	builtIn, err := readRelease(coreruleset.FS, "built in")
 	if err != nil {
 		return nil, err

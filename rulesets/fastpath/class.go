@@ -38,7 +38,8 @@ type group struct {
 
 // search is what is searched for in one form of a value.
 type search struct {
-	firsts bitset // first factors of the patterns
+	firsts bitset  // first factors of the patterns
+	parts  []*part // in which the factors are
 	byBit  map[int][]wanted
 	always []head // patterns without a factor
 }
@@ -49,13 +50,18 @@ type wanted struct {
 	factors []int32
 }
 
-func (s *search) add(h head, factors []int32, n int) {
+func (s *search) add(h head, factors []int32, p *Program) {
 	if len(factors) == 0 {
 		s.always = append(s.always, h)
 		return
 	}
 	if s.firsts == nil {
-		s.firsts, s.byBit = newBitset(n), map[int][]wanted{}
+		s.firsts, s.byBit = newBitset(p.factors), map[int][]wanted{}
+	}
+	for _, f := range factors {
+		if pt := p.partOf[f]; !slices.Contains(s.parts, pt) {
+			s.parts = append(s.parts, pt)
+		}
 	}
 	f := int(factors[0])
 	s.firsts.set(f)
@@ -121,7 +127,7 @@ func (p *Program) finish(c *compiler) {
 		}
 	}
 	p.factors = int(c.nfactors)
-	p.union = newDFA(c.union, unionStates)
+	p.union = newDFA(c.union, unionStates, false)
 	p.classIDs = map[string]*class{}
 	for s := range p.tables {
 		p.tables[s].id = 1<<31 + uint32(s)
@@ -254,9 +260,9 @@ func (c *class) add(h head, p *Program) {
 			g.direct = append(g.direct, h)
 			continue
 		}
-		g.plain.add(h, pl.plain, p.factors)
+		g.plain.add(h, pl.plain, p)
 		if pl.peel != nil {
-			g.peeled.add(h, pl.peeled, p.factors)
+			g.peeled.add(h, pl.peeled, p)
 		}
 		if h.l.multi && pl.node != h.l.node && pl.node.parent != nil && pl.node.tr.quiet != nil {
 			c.quiet = append(c.quiet, h)

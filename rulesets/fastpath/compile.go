@@ -21,6 +21,10 @@ type Options struct {
 	// lower case: the paranoia level, the thresholds.
 	TX map[string]string
 
+	// Expressions are shared with other programs and with [Expressions.Expression];
+	// nil for none to share.
+	Expressions *Expressions
+
 	// Transformations replace or add to those of Coraza, by name, as the
 	// process registered them with it.
 	Transformations map[string]Transformation
@@ -59,7 +63,9 @@ type compiler struct {
 	patterns   map[string]*pattern
 	nodes      map[string]*chainNode
 	union      *nfa
+	open       map[bool]*part // that have room: of word lists, and others
 	nfactors   int32
+	factorsOf  map[patternIn][]int32
 	removals   []ranRemoval
 	setters    []*unit // silent rules that write TX and depend on the request
 }
@@ -123,7 +129,11 @@ type chainNode struct {
 func Compile(directives []string, opt Options) (*Program, Report) {
 	c := &compiler{
 		opt: opt, patterns: map[string]*pattern{}, nodes: map[string]*chainNode{},
-		union: newNFA(), prog: &Program{},
+		union: newNFA(), open: map[bool]*part{}, prog: &Program{},
+		factorsOf: map[patternIn][]int32{},
+	}
+	if c.opt.Expressions == nil {
+		c.opt.Expressions = &Expressions{}
 	}
 	c.transforms = transformations(bestFit())
 	for name, t := range opt.Transformations {

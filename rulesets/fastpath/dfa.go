@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"unicode/utf8"
 )
 
 // bitset is a set of pattern numbers.
@@ -15,6 +16,14 @@ func newBitset(n int) bitset    { return make(bitset, (n+63)/64) }
 func (b bitset) set(i int)      { b[i>>6] |= 1 << (i & 63) }
 func (b bitset) has(i int) bool { return b[i>>6]&(1<<(i&63)) != 0 }
 func (b bitset) clear()         { clear(b) }
+func (b bitset) empty() bool {
+	for _, w := range b {
+		if w != 0 {
+			return false
+		}
+	}
+	return true
+}
 
 // What stood before the current position, for the assertions.
 const (
@@ -28,7 +37,7 @@ const (
 // dfa runs an nfa, unanchored, as a deterministic automaton whose states are
 // made when a text first needs them. Readers take no lock; one writer at a time
 // adds states. Their number is bounded: when it is reached everything is thrown
-// away and made anew, and a reader that meets that twice gives up.
+// away, and a reader in the middle of a text goes on from the state it had.
 type dfa struct {
 	n       *nfa
 	class   [256]uint8
@@ -39,12 +48,14 @@ type dfa struct {
 	mu      sync.Mutex
 	scratch dfaScratch // guarded by mu
 	starts  [ctxCount][]startStep
-	atStart []bool // instructions that a search starting anywhere waits at
+	atStart []bool    // instructions that a search starting anywhere waits at
+	whole   bool      // states keep the threads that wait there, for quiet to be true
+	restart [256]bool // with whole: see locate
 }
 
 // dfaTable is one generation of states. trans holds, for state s and class c
-// at s*stride+c, zero for "not made yet" or the next state's offset<<1, with
-// the low bit set when that state reports a pattern.
+// at s*stride+c, zero for "not made yet" or the next state's offset<<2, with
+// the bits of what the step meant.
 type dfaTable struct {
 	trans  []uint32
 	states []atomic.Pointer[dfaState]
@@ -53,6 +64,12 @@ type dfaTable struct {
 	root   uint32
 	gen    int
 }
+
+const (
+	stepReports = 1 << iota // a pattern is reported
+	stepQuiet               // no thread lives that began before
+	stepBits    = iota
+)
 
 // dfaState is a set of threads waiting for a byte or an assertion, and what
 // stood before.
@@ -78,9 +95,9 @@ type dfaScratch struct {
 	key     []byte
 }
 
-// newDFA returns an automaton of at most max states.
-func newDFA(n *nfa, max int) *dfa {
-	d := &dfa{n: n, max: max}
+// newDFA returns an automaton of at most max states. With whole it can locate.
+func newDFA(n *nfa, max int, whole bool) *dfa {
+	d := &dfa{n: n, max: max, whole: whole}
 	d.class, d.nclass = n.classes()
 	d.stride = d.nclass + 1
 	d.scratch.mark = make([]uint32, len(n.insts))
@@ -88,8 +105,15 @@ func newDFA(n *nfa, max int) *dfa {
 		d.starts[i] = make([]startStep, d.stride)
 	}
 	d.mu.Lock()
+	defer d.mu.Unlock()
 	d.fresh(0)
-	d.mu.Unlock()
+	if !whole {
+		return d
+	}
+	for b := range utf8.RuneSelf {
+		threads, _, reports := d.step(&dfaState{ctx: ctxBegin}, int(d.class[b]))
+		d.restart[b] = len(threads) == 0 && len(reports) == 0
+	}
 	return d
 }
 
@@ -121,15 +145,6 @@ func (d *dfa) grow(t *dfaTable, rows int) *dfaTable {
 // it had to give up; found is then worthless. budget bounds the states that it
 // may make.
 func (d *dfa) scan(s string, found bitset, budget *int) bool {
-	for range 2 {
-		if ok, again := d.run(s, found, budget); !again {
-			return ok
-		}
-	}
-	return false
-}
-
-func (d *dfa) run(s string, found bitset, budget *int) (ok, again bool) {
 	t := d.table.Load()
 	at := t.root
 	trans := t.trans
@@ -141,14 +156,17 @@ func (d *dfa) run(s string, found bitset, budget *int) (ok, again bool) {
 		}
 		e := atomic.LoadUint32(&trans[at+c])
 		if e == 0 {
-			t, e = d.make(t, at, int(c), budget)
-			if e == 0 {
-				return false, t != nil
+			was := t
+			if t, e = d.make(t, at, int(c), budget); e == 0 {
+				return false
+			}
+			if t.gen != was.gen {
+				clear(recent[:])
 			}
 			trans = t.trans
 		}
-		at = e >> 1
-		if e&1 != 0 {
+		at = e >> stepBits
+		if e&stepReports != 0 {
 			if r := &recent[at*0x9e3779b1>>27]; *r == at {
 				continue
 			} else {
@@ -159,22 +177,12 @@ func (d *dfa) run(s string, found bitset, budget *int) (ok, again bool) {
 			}
 		}
 	}
-	return true, false
+	return true
 }
 
 // matches reports whether any pattern may match in s, and false for sure when
 // it could not tell.
 func (d *dfa) matches(s string, budget *int) (match, sure bool) {
-	for range 2 {
-		match, sure, again := d.runUntil(s, budget)
-		if !again {
-			return match, sure
-		}
-	}
-	return true, false
-}
-
-func (d *dfa) runUntil(s string, budget *int) (match, sure, again bool) {
 	t := d.table.Load()
 	at := t.root
 	trans := t.trans
@@ -185,54 +193,90 @@ func (d *dfa) runUntil(s string, budget *int) (match, sure, again bool) {
 		}
 		e := atomic.LoadUint32(&trans[at+c])
 		if e == 0 {
-			t, e = d.make(t, at, int(c), budget)
-			if e == 0 {
-				return true, false, t != nil
+			if t, e = d.make(t, at, int(c), budget); e == 0 {
+				return true, false
 			}
 			trans = t.trans
 		}
-		if e&1 != 0 {
-			return true, true, false
+		if e&stepReports != 0 {
+			return true, true
 		}
-		at = e >> 1
+		at = e >> stepBits
 	}
-	return false, true, false
+	return false, true
+}
+
+// locate is matches, and where there is a match the place where the first to end
+// does, and the place from which an engine may start to find the leftmost. That is the start of the text or a place
+// where three things hold: no match that begins before is still under way, none
+// ends there or before, and an engine that takes the byte there for the first of
+// the text finds none that begins with it.
+func (d *dfa) locate(s string, budget *int) (from, to int, match, sure bool) {
+	t := d.table.Load()
+	at := t.root
+	trans := t.trans
+	for i := 0; i <= len(s); i++ {
+		c := uint32(d.nclass)
+		if i < len(s) {
+			c = uint32(d.class[s[i]])
+		}
+		e := atomic.LoadUint32(&trans[at+c])
+		if e == 0 {
+			if t, e = d.make(t, at, int(c), budget); e == 0 {
+				return 0, 0, true, false
+			}
+			trans = t.trans
+		}
+		if e&stepReports != 0 {
+			return from, i, true, true
+		}
+		if e&stepQuiet != 0 && i < len(s) && d.restart[s[i]] {
+			from = i
+		}
+		at = e >> stepBits
+	}
+	return 0, 0, false, true
 }
 
 // make adds the step from state at by class c. It returns the table to go on
-// with and the entry; the entry is zero when the caller must start again (the
-// table is not nil) or give up (it is nil).
+// with and the entry, which is zero when the budget is used up.
 func (d *dfa) make(t *dfaTable, at uint32, c int, budget *int) (*dfaTable, uint32) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	st := t.states[int(at)/d.stride].Load()
 	cur := d.table.Load()
-	if cur.gen != t.gen {
-		return cur, 0
-	}
+	same := cur.gen == t.gen
 	t = cur
-	if e := atomic.LoadUint32(&t.trans[at+uint32(c)]); e != 0 {
-		return t, e
+	if same {
+		if e := atomic.LoadUint32(&t.trans[at+uint32(c)]); e != 0 {
+			return t, e
+		}
 	}
 	if *budget <= 0 {
-		return nil, 0
+		return t, 0
 	}
 	*budget--
-	st := t.states[int(at)/d.stride].Load()
 	threads, ctx, reports := d.step(st, c)
 	if t.used == len(t.states) {
 		if _, known := t.index[d.key(threads, ctx, reports)]; !known {
 			if len(t.states) >= d.max {
-				return d.fresh(t.gen + 1), 0
+				t, same = d.fresh(t.gen+1), false
+			} else {
+				t = d.grow(t, min(2*len(t.states), d.max))
+				d.table.Store(t)
 			}
-			t = d.grow(t, min(2*len(t.states), d.max))
-			d.table.Store(t)
 		}
 	}
-	e := d.intern(t, threads, ctx, reports) << 1
+	e := d.intern(t, threads, ctx, reports) << stepBits
 	if len(reports) > 0 {
-		e |= 1
+		e |= stepReports
 	}
-	atomic.StoreUint32(&t.trans[at+uint32(c)], e)
+	if len(threads) == 0 {
+		e |= stepQuiet
+	}
+	if same {
+		atomic.StoreUint32(&t.trans[at+uint32(c)], e)
+	}
 	return t, e
 }
 
@@ -415,7 +459,7 @@ func (d *dfa) advance(threads, found []int32, flags syntax.EmptyOp, c, b int) (n
 	slices.Sort(reports)
 	reports = slices.Compact(reports)
 	for _, i := range s.threads {
-		if !d.atStart[i] { // those are at every position anyway
+		if d.whole || !d.atStart[i] { // those are at every position anyway
 			next = append(next, i)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"math/bits"
 	"strings"
 	"sync"
+	"unicode/utf8"
 
 	"github.com/corazawaf/coraza/v3/types/variables"
 
@@ -12,9 +13,9 @@ import (
 )
 
 const (
-	unionStates   = 6000
-	buildBudget   = 3000 // automaton states that one judgement may make
-	maxCandidates = 64
+	unionStates = 6000
+	buildBudget = 3000 // automaton states that one judgement may make
+	buildEvery  = 16   // and one more for so many bytes of a long text
 )
 
 // Program is a compiled set of rules. It is immutable but for caches, which are
@@ -27,6 +28,8 @@ type Program struct {
 	always  []*unit // match every request
 	union   *dfa
 	factors int
+	parts   []*part
+	partOf  []*part // by factor
 	blind   bool
 	removes [][]*unit // by removal: the units that carry it out
 
@@ -52,7 +55,7 @@ type Mask interface {
 	Excludes(rule int, variable variables.RuleVariable, key string) bool
 }
 
-// Candidate is a rule that may match, and the value that makes it.
+// Candidate is a rule that may match, and the first value found that makes it.
 type Candidate struct {
 	Rule     int
 	Variable string
@@ -63,7 +66,7 @@ type Candidate struct {
 type Result struct {
 	// Clean is true when no rule can match that Mask does not exclude.
 	Clean bool
-	// Candidates are the rules that may match otherwise, at most 64.
+	// Candidates are the rules that may match otherwise, each once.
 	Candidates []Candidate
 	// GaveUp tells that the request was too costly to look at, and that other
 	// rules may match than the candidates.
@@ -85,6 +88,7 @@ type judgement struct {
 	at      []int // by chain: index into texts
 	lower   []byte
 	hits    []uint16
+	parts   []*part
 	found   []Candidate
 	pending []match
 	views   views
@@ -95,8 +99,10 @@ type judgement struct {
 type text struct {
 	s     string
 	mask  mask
-	seen  bool // whether found holds what the union automaton saw
+	seen  bool   // whether found holds what the union automaton saw
+	parts bitset // the parts whose factors found holds
 	found bitset
+	utf8  memo
 	known [memos]memo // outcomes of tests that are costly
 }
 
@@ -289,25 +295,51 @@ func (j *judgement) addText(s string) int {
 		j.texts = append(j.texts, text{})
 	}
 	t := &j.texts[n]
-	t.s, t.mask, t.seen, t.known = s, maskOf(s), false, [memos]memo{}
+	t.s, t.mask, t.seen, t.utf8, t.known = s, maskOf(s), false, memoNone, [memos]memo{}
+	t.parts.clear()
+	if len(s) >= longText {
+		j.budget += len(s) / buildEvery
+	}
 	return n
 }
 
-// search runs the union automaton over a text once.
-func (j *judgement) search(t *text) bool {
+// isUTF8 reports whether the text is UTF-8.
+func (t *text) isUTF8() bool {
+	if t.utf8 == memoNone {
+		t.utf8 = memoNo
+		if t.mask&hasHigh == 0 || utf8.ValidString(t.s) {
+			t.utf8 = memoYes
+		}
+	}
+	return t.utf8 == memoYes
+}
+
+// search looks once for the factors of s in a text.
+func (j *judgement) search(t *text, s *search) {
 	if t.seen {
-		return true
+		return
 	}
 	if t.found == nil {
-		t.found = newBitset(j.p.factors)
+		t.found, t.parts = newBitset(j.p.factors), newBitset(len(j.p.parts))
 	}
-	t.found.clear()
-	if !j.p.union.scan(t.s, t.found, &j.budget) {
-		j.gaveUp = true
-		return false
+	if t.parts.empty() {
+		t.found.clear()
+		if len(t.s) < longText {
+			if t.seen = j.p.union.scan(t.s, t.found, &j.budget); t.seen {
+				return
+			}
+			t.found.clear()
+			j.budget += buildBudget
+		}
 	}
-	t.seen = true
-	return true
+	j.parts = j.parts[:0]
+	for _, p := range s.parts {
+		if !t.parts.has(p.index) {
+			t.parts.set(p.index)
+			j.parts = append(j.parts, p)
+		}
+	}
+	scanParts(j.parts, t.s, t.found, &j.budget)
 }
 
 func (j *judgement) group(g *group, key string, masked bool) {
@@ -362,9 +394,7 @@ func (j *judgement) remembered(test *test, t *text) bool {
 func (j *judgement) find(g *group, s *search, i int, key string, masked bool) {
 	if len(s.byBit) > 0 {
 		t := &j.texts[i]
-		if !j.search(t) {
-			return
-		}
+		j.search(t, s)
 		found := t.found
 		for w := range found {
 			for x := found[w] & s.firsts[w]; x != 0; x &= x - 1 {
@@ -396,7 +426,7 @@ func (j *judgement) try(h head, g *group, key string, masked bool) {
 		return
 	}
 	t := &j.texts[j.textAt(g.node)]
-	if h.l.test.pattern.match(t.s, t.mask&hasHigh == 0, &j.budget) {
+	if h.l.test.pattern.match(t.s, t.mask&hasHigh == 0, t.isUTF8(), &j.budget) {
 		j.confirm(h, key, t.s)
 	}
 }
@@ -512,9 +542,10 @@ func (j *judgement) report(c *class, key, value string, hits []uint16) {
 }
 
 func (j *judgement) candidate(h head, key string) {
-	if len(j.found) >= maxCandidates {
-		j.gaveUp = true
-		return
+	for i := range j.found {
+		if j.found[i].Rule == h.u.id {
+			return
+		}
 	}
 	for _, g := range h.u.guards {
 		if j.holds(g) {

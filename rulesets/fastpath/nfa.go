@@ -150,12 +150,25 @@ func (n *nfa) addRunes(at, out int32, ranges []rune, d *dialect) {
 	}
 	var wide []rune // the runes above limit, while they are few
 	many := false
+	heads := []int32{}
 	for i := 0; i < len(ranges); i += 2 {
 		lo, hi := int(ranges[i]), int(ranges[i+1])
 		if lo <= limit {
 			bytes.addRange(lo, min(hi, limit))
 		}
 		if hi <= limit || d.latin1 {
+			continue
+		}
+		if d.exact {
+			sequences(max(rune(lo), utf8.RuneSelf), rune(hi), func(seq [][2]byte) {
+				next := out
+				for k := len(seq) - 1; k >= 0; k-- {
+					var s byteSet
+					s.addRange(int(seq[k][0]), int(seq[k][1]))
+					next = n.emit(inst{op: opByte, arg: n.set(s), out: next})
+				}
+				heads = append(heads, next)
+			})
 			continue
 		}
 		lo = max(lo, limit+1)
@@ -178,7 +191,6 @@ func (n *nfa) addRunes(at, out int32, ranges []rune, d *dialect) {
 		}
 	}
 	bytes = d.raw(bytes)
-	heads := []int32{}
 	if d.skip != (byteSet{}) {
 		heads = append(heads, n.emit(inst{op: opByte, arg: n.set(d.skip), out: at}))
 	}
@@ -212,6 +224,52 @@ func (n *nfa) addRunes(at, out int32, ranges []rune, d *dialect) {
 		}
 		n.insts[at] = inst{op: opAlt, out: alt, alt: heads[len(heads)-1]}
 	}
+}
+
+// sequences calls f with ranges of bytes that together are the encodings of the
+// runes from lo to hi, all above ASCII.
+func sequences(lo, hi rune, f func(seq [][2]byte)) {
+	if lo > hi {
+		return
+	}
+	for _, last := range [...]rune{0x7ff, 0xffff} { // of an encoding's length
+		if lo <= last && last < hi {
+			sequences(lo, last, f)
+			sequences(last+1, hi, f)
+			return
+		}
+	}
+	for i := 1; i < 4; i++ {
+		low := rune(1)<<(6*i) - 1 // what the last i bytes say
+		if lo&^low == hi&^low {
+			continue
+		}
+		if lo&low != 0 {
+			sequences(lo, lo|low, f)
+			sequences(lo|low+1, hi, f)
+			return
+		}
+		if hi&low != low {
+			sequences(lo, hi&^low-1, f)
+			sequences(hi&^low, hi, f)
+			return
+		}
+	}
+	from, to := encoding(lo), encoding(hi)
+	seq := make([][2]byte, len(from))
+	for i := range seq {
+		seq[i] = [2]byte{from[i], to[i]}
+	}
+	f(seq)
+}
+
+// encoding is the UTF-8 of a rune; a surrogate, which no text in UTF-8 has, is
+// encoded like its neighbours.
+func encoding(r rune) []byte {
+	if 0xd800 <= r && r <= 0xdfff {
+		return []byte{0xe0 | byte(r>>12), 0x80 | byte(r>>6)&0x3f, 0x80 | byte(r)&0x3f}
+	}
+	return utf8.AppendRune(nil, r)
 }
 
 // addAnyWide accepts any rune above ASCII and any byte that is no UTF-8: one

@@ -154,7 +154,8 @@ func (t *test) eval(s string, x *expansion, budget *int) (match, sure bool) {
 		return true, false
 	}
 	if t.pattern != nil {
-		return t.pattern.match(s, ascii(s), budget), true
+		isASCII := ascii(s)
+		return t.pattern.match(s, isASCII, isASCII || utf8.ValidString(s), budget), true
 	}
 	switch t.op {
 	case "unconditionalmatch":

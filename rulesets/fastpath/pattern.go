@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"regexp/syntax"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -15,24 +16,27 @@ import (
 
 // pattern is one expression or word list that is searched for in values. It is
 // looked at in three steps, each cheaper and blunter than the next: its factors
-// in the union automaton, its own automaton, and the engine that Coraza uses.
+// in the union automaton, its own automata, and the engine that Coraza uses.
 // The last two are made when they are first needed; most never are.
 type pattern struct {
-	expr    string // of an expression, without flags
-	words   []string
-	trees   []*syntax.Regexp    // factors of an expression
-	factors map[dialect][]int32 // patterns of the union automaton, by dialect
-	latin1  bool                // Coraza matches it bytewise
-	plain   bool                // its own automaton can be made
+	expr   string // of an expression, without flags
+	words  []string
+	trees  []*syntax.Regexp // factors of an expression
+	latin1 bool             // Coraza matches it bytewise
+	plain  bool             // its own automaton can be made
 
 	once   sync.Once
 	own    *dfa // nil: none, ask the engine
+	exact  *dfa // of a text in UTF-8; nil: none, or own is it
 	re     *regexp.Regexp
 	binary *binaryregexp.Regexp
 	list   *ahocorasick.AhoCorasick
 }
 
-const ownStates = 600
+const (
+	ownStates   = 600
+	exactStates = 1500
+)
 
 // newRegexp reads the argument of @rx as Coraza does.
 func newRegexp(expr string) (*pattern, error) {
@@ -85,13 +89,32 @@ func (p *pattern) build() {
 	}
 	n := newNFA()
 	if err := n.addRegexp(tree, &dialect{latin1: p.latin1}, 0); err == nil {
-		p.own = newDFA(n, ownStates)
+		p.own = newDFA(n, ownStates, false)
+	}
+	// Inside a rune an automaton of bytes sees places where Go's engine sees
+	// none. That matters to an expression that may match there without a rune.
+	if !p.latin1 && !hasOp(tree, syntax.OpNoWordBoundary) {
+		n := newNFA()
+		if err := n.addRegexp(tree, &dialect{exact: true}, 0); err == nil {
+			p.exact = newDFA(n, exactStates, true)
+		}
 	}
 }
 
-// match reports whether the engine would match s.
-func (p *pattern) match(s string, isASCII bool, budget *int) bool {
+func hasOp(re *syntax.Regexp, op syntax.Op) bool {
+	return re.Op == op || slices.ContainsFunc(re.Sub, func(s *syntax.Regexp) bool { return hasOp(s, op) })
+}
+
+// match reports whether the engine would match s. isUTF8 tells that s is UTF-8,
+// ASCII included.
+func (p *pattern) match(s string, isASCII, isUTF8 bool, budget *int) bool {
 	p.once.Do(p.build)
+	if isUTF8 && p.exact != nil {
+		if m, sure := p.exact.matches(s, budget); sure {
+			return m
+		}
+		return p.re.MatchString(s)
+	}
 	if p.own != nil {
 		m, sure := p.own.matches(s, budget)
 		if !m || sure && isASCII {
@@ -107,17 +130,90 @@ func (p *pattern) match(s string, isASCII bool, budget *int) bool {
 	return p.list.Iter(s).Next() != nil
 }
 
-// capture returns what the engine puts into TX:0 to TX:8.
-func (p *pattern) capture(s string) []string {
+// find returns what the engine's FindStringSubmatchIndex would. It looks from
+// where the leftmost match may begin.
+func (p *pattern) find(s string, isUTF8 bool, budget *int) []int {
 	p.once.Do(p.build)
-	var m []string
-	switch {
-	case p.re != nil:
-		m = p.re.FindStringSubmatch(s)
-	case p.binary != nil:
-		m = p.binary.FindStringSubmatch(s)
+	if !isUTF8 || p.exact == nil {
+		switch {
+		case p.own != nil && !p.mayMatch(s, budget):
+			return nil
+		case p.binary != nil:
+			return p.binary.FindStringSubmatchIndex(s)
+		}
+		return p.re.FindStringSubmatchIndex(s)
 	}
-	return m[:min(len(m), 9)]
+	from, _, m, _ := p.exact.locate(s, budget)
+	if !m {
+		return nil
+	}
+	return moved(p.re.FindStringSubmatchIndex(s[from:]), from)
+}
+
+// brief is find where it suffices to show how a match begins. s is UTF-8.
+func (p *pattern) brief(s string, budget *int) []int {
+	p.once.Do(p.build)
+	if p.exact == nil {
+		return p.find(s, true, budget)
+	}
+	from, to, m, sure := p.exact.locate(s, budget)
+	switch {
+	case !m:
+		return nil
+	case !sure:
+		return moved(p.re.FindStringSubmatchIndex(s), 0)
+	case to-from > brief:
+		loc := make([]int, 2*p.re.NumSubexp()+2)
+		for i := range loc {
+			loc[i] = -1
+		}
+		loc[0], loc[1] = from, runeEnd(s, from+brief)
+		return loc
+	}
+	// A match ends at to; the rune behind it may be what the match asks for.
+	if loc := p.re.FindStringSubmatchIndex(s[from:runeEnd(s, max(to+1, from+brief))]); loc != nil {
+		return moved(loc, from)
+	}
+	return p.find(s, true, budget)
+}
+
+// runeEnd returns the first place not before i where no rune is cut.
+func runeEnd(s string, i int) int {
+	for i < len(s) && !utf8.RuneStart(s[i]) {
+		i++
+	}
+	return min(i, len(s))
+}
+
+func moved(loc []int, by int) []int {
+	for i := range loc {
+		if loc[i] >= 0 {
+			loc[i] += by
+		}
+	}
+	return loc
+}
+
+// mayMatch asks the pattern's own automaton, whose "no" is final.
+func (p *pattern) mayMatch(s string, budget *int) bool {
+	m, _ := p.own.matches(s, budget)
+	return m
+}
+
+// capture returns what the engine puts into TX:0 to TX:8.
+func (p *pattern) capture(s string, budget *int) (groups []string) {
+	if p.words != nil {
+		return nil
+	}
+	loc := p.find(s, utf8.ValidString(s), budget)
+	for i := 0; i+1 < len(loc) && len(groups) < 9; i += 2 {
+		if loc[i] < 0 {
+			groups = append(groups, "")
+			continue
+		}
+		groups = append(groups, s[loc[i]:loc[i+1]])
+	}
+	return groups
 }
 
 func ascii(s string) bool {

@@ -12,6 +12,7 @@ import "strings"
 // dialect says how the bytes of a text stand for what a pattern is written in.
 type dialect struct {
 	latin1 bool      // one rune is one byte; others never match
+	exact  bool      // the text is UTF-8: runes above ASCII are told apart
 	blunt  bool      // image and skip hold; assertions are taken as true
 	image  [256]byte // what a byte may become
 	skip   byteSet   // bytes that may be taken out

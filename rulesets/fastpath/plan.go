@@ -6,16 +6,7 @@ import (
 )
 
 func (c *compiler) regexpPattern(expr string) (*pattern, error) {
-	key := "rx\x00" + expr
-	if p, ok := c.patterns[key]; ok {
-		return p, nil
-	}
-	p, err := newRegexp(expr)
-	if err != nil {
-		return nil, err
-	}
-	c.patterns[key] = p
-	return p, nil
+	return c.opt.Expressions.get(expr)
 }
 
 func (c *compiler) wordsPattern(key string, words []string) (*pattern, error) {
@@ -65,27 +56,33 @@ func (c *compiler) plan(l *plink) {
 	}
 }
 
+// patternIn is a pattern as it is searched for in the texts of a dialect.
+type patternIn struct {
+	p *pattern
+	d dialect
+}
+
 // factors returns the patterns of the union automaton that stand for a pattern
 // in a dialect.
 func (c *compiler) factors(p *pattern, d dialect) []int32 {
-	if f, ok := p.factors[d]; ok {
+	key := patternIn{p, d}
+	if f, ok := c.factorsOf[key]; ok {
 		return f
 	}
 	var out []int32
 	if p.words != nil {
+		pt := c.part(true)
 		c.union.addWords(p.words, &d, c.nfactors)
-		out = append(out, c.nfactors)
-		c.nfactors++
+		pt.n.addWords(p.words, &d, c.nfactors)
+		out = append(out, c.factor(pt))
 	}
 	for _, t := range p.trees {
 		if err := c.union.addRegexp(t, &d, c.nfactors); err == nil {
-			out = append(out, c.nfactors)
-			c.nfactors++
+			pt := c.part(false)
+			_ = pt.n.addRegexp(t, &d, c.nfactors) // the union took it
+			out = append(out, c.factor(pt))
 		}
 	}
-	if p.factors == nil {
-		p.factors = map[dialect][]int32{}
-	}
-	p.factors[d] = out
+	c.factorsOf[key] = out
 	return out
 }

@@ -242,7 +242,7 @@ func (j *judgement) expansionOf(m *match) expansion {
 		x.matched = nil
 	}
 	if m.l.capture && !m.unknown && m.l.test.pattern != nil {
-		for i, s := range m.l.test.pattern.capture(m.value) {
+		for i, s := range m.l.test.pattern.capture(m.value, &j.budget) {
 			x.tx = append(x.tx, kv{numbers[i], s})
 		}
 	}
