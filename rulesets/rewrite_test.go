@@ -159,14 +159,14 @@ SecRule ARGS "@pm @rx" "id:3,phase:2,deny"
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 	for rule, reads := range map[string]bool{
-		`SecRule ARGS "@rx a" "id:1,capture,logdata:'%{TX.0}'"`:                   false,
-		`SecRule ARGS "@rx a" "id:1,capture,setvar:tx.x=%{tx.0}"`:                 true,
-		"SecRule ARGS \"@rx a\" \"id:1,capture,chain\"\nSecRule TX:2 \"@eq 1\"":   true,
-		`SecRule TX:/^\d$/ "@eq 1" "id:1"`:                                        true,
-		`SecRule TX:/paramcounter_.*/ "@gt 1" "id:1,msg:'TX:1'"`:                  false,
-		`SecRule ARGS|TX "@rx a" "id:1"`:                                          true,
-		`SecRule &TX:1 "@eq 1" "id:1"`:                                            true,
-		`SecRule TX:'1' "@eq 1" "id:1"`:                                           true,
+		`SecRule ARGS "@rx a" "id:1,capture,logdata:'%{TX.0}'"`:                  false,
+		`SecRule ARGS "@rx a" "id:1,capture,setvar:tx.x=%{tx.0}"`:                true,
+		"SecRule ARGS \"@rx a\" \"id:1,capture,chain\"\nSecRule TX:2 \"@eq 1\"":  true,
+		`SecRule TX:/^\d$/ "@eq 1" "id:1"`:                                       true,
+		`SecRule TX:/paramcounter_.*/ "@gt 1" "id:1,msg:'TX:1'"`:                 false,
+		`SecRule ARGS|TX "@rx a" "id:1"`:                                         true,
+		`SecRule &TX:1 "@eq 1" "id:1"`:                                           true,
+		`SecRule TX:'1' "@eq 1" "id:1"`:                                          true,
 		`SecRule REQUEST_URI "@rx y" "id:1,setvar:'tx.score=+%{tx.critical_x}'"`: false,
 	} {
 		if got := readsCaptures(rule); got != reads {

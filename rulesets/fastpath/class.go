@@ -128,6 +128,7 @@ func (p *Program) finish(c *compiler) {
 	}
 	p.factors = int(c.nfactors)
 	p.union = newDFA(c.union, unionStates, false)
+	p.long.n = c.union
 	p.classIDs = map[string]*class{}
 	for s := range p.tables {
 		p.tables[s].id = 1<<31 + uint32(s)

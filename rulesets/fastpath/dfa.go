@@ -51,6 +51,7 @@ type dfa struct {
 	atStart []bool    // instructions that a search starting anywhere waits at
 	whole   bool      // states keep the threads that wait there, for quiet to be true
 	restart [256]bool // with whole: see locate
+	closed  bool      // no match begins any more: see last
 }
 
 // dfaTable is one generation of states. trans holds, for state s and class c
@@ -114,6 +115,13 @@ func newDFA(n *nfa, max int, whole bool) *dfa {
 		threads, _, reports := d.step(&dfaState{ctx: ctxBegin}, int(d.class[b]))
 		d.restart[b] = len(threads) == 0 && len(reports) == 0
 	}
+	return d
+}
+
+// newClosed returns an automaton in which no match begins, for last.
+func newClosed(n *nfa, max int) *dfa {
+	d := newDFA(n, max, false)
+	d.whole, d.closed = true, true
 	return d
 }
 
@@ -207,11 +215,12 @@ func (d *dfa) matches(s string, budget *int) (match, sure bool) {
 }
 
 // locate is matches, and where there is a match the place where the first to end
-// does, and the place from which an engine may start to find the leftmost. That is the start of the text or a place
+// does, the state behind that byte, and the place from which an engine may start
+// to find the leftmost. That is the start of the text or a place
 // where three things hold: no match that begins before is still under way, none
 // ends there or before, and an engine that takes the byte there for the first of
 // the text finds none that begins with it.
-func (d *dfa) locate(s string, budget *int) (from, to int, match, sure bool) {
+func (d *dfa) locate(s string, budget *int) (from, to int, then *dfaState, match, sure bool) {
 	t := d.table.Load()
 	at := t.root
 	trans := t.trans
@@ -223,19 +232,60 @@ func (d *dfa) locate(s string, budget *int) (from, to int, match, sure bool) {
 		e := atomic.LoadUint32(&trans[at+c])
 		if e == 0 {
 			if t, e = d.make(t, at, int(c), budget); e == 0 {
-				return 0, 0, true, false
+				return 0, 0, nil, true, false
 			}
 			trans = t.trans
 		}
 		if e&stepReports != 0 {
-			return from, i, true, true
+			return from, i, t.states[int(e>>stepBits)/d.stride].Load(), true, true
 		}
 		if e&stepQuiet != 0 && i < len(s) && d.restart[s[i]] {
 			from = i
 		}
 		at = e >> stepBits
 	}
-	return 0, 0, false, true
+	return 0, 0, nil, false, true
+}
+
+// last returns where in s, from place i on, the last match may end of those that
+// are under way in a state of another automaton; i when none does. It is the end
+// of s when that costs more than the budget.
+func (d *dfa) last(st *dfaState, s string, i int, budget *int) int {
+	t, at := d.enter(st)
+	trans := t.trans
+	last := i
+	for ; i <= len(s); i++ {
+		c := uint32(d.nclass)
+		if i < len(s) {
+			c = uint32(d.class[s[i]])
+		}
+		e := atomic.LoadUint32(&trans[at+c])
+		if e == 0 {
+			if t, e = d.make(t, at, int(c), budget); e == 0 {
+				return len(s)
+			}
+			trans = t.trans
+		}
+		if e&stepReports != 0 {
+			last = min(i+1, len(s))
+		}
+		if e&stepQuiet != 0 {
+			break
+		}
+		at = e >> stepBits
+	}
+	return last
+}
+
+// enter returns the place of a state of another automaton for the same nfa.
+func (d *dfa) enter(st *dfaState) (*dfaTable, uint32) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	t := d.table.Load()
+	if t.used == len(t.states) {
+		t = d.fresh(t.gen + 1)
+	}
+	return t, d.intern(t, st.threads, st.ctx, nil)
 }
 
 // make adds the step from state at by class c. It returns the table to go on
@@ -310,7 +360,7 @@ func (d *dfa) intern(t *dfaTable, threads []int32, ctx uint8, reports []int32) u
 func (d *dfa) step(st *dfaState, c int) (threads []int32, ctx uint8, reports []int32) {
 	start := &d.starts[st.ctx][c]
 	flags, next, b := d.look(st.ctx, c)
-	if !start.made {
+	if !start.made && !d.closed {
 		var roots []int32
 		d.begin()
 		for _, s := range d.n.starts {

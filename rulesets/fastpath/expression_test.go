@@ -56,14 +56,16 @@ func TestExpressionsFindWhatTheEngineFinds(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 9))
 	m := &mutator{r: r, pool: values}
 	filling := []string{"", strings.Repeat("хлеб ", 30), strings.Repeat("a quiet text ", 20), "é", "\n", "\xe9", strings.Repeat("abc, ", 800), "\u212a"}
-	n := 60
+	tail := strings.Repeat("Тихий текст; a quiet text\n", 200) // longer than longText
+	n := 40
 	if testing.Short() {
-		n = 10
+		n = 6
 	}
 	for range n {
 		s := filling[r.IntN(len(filling))] + m.text(values[r.IntN(len(values))]) + filling[r.IntN(len(filling))] + values[r.IntN(len(values))]
 		for _, p := range all {
 			checkExpression(t, p, s)
+			checkExpression(t, p, s+tail)
 		}
 		if t.Failed() {
 			return
@@ -77,6 +79,7 @@ func TestOddExpressions(t *testing.T) {
 	for _, expr := range []string{
 		`\b`, `\B`, `^`, `$`, `\Bx*`, `x*`, `[^a]`, `[^a]b`, `(?i)k`, `(?i)s$`, `[é-ü]`, `[\x{80}-\x{10ffff}]{2}`, `.$`, `^.$`, `^..$`, `(a|é)+(b?)`,
 		`\W\w`, `[^\x00-\x7f]+`, `\p{L}+`, `\p{Greek}|本`, `é?z`, `(?-m)^é`, `\Aé`, `é\z`, `(.*)z`, `(é)*?z`, `\x{fffd}`, `a(?:\b|é)`, `(?i)ï`, `[^é]*z`,
+		`a(?:[^@]+@)?(é*)`, `(a[\s\S]*?b)|é`, `(é+)(?:.*z)?`, `é(?:[^;]*;)*?`,
 	} {
 		p, err := (&Expressions{}).get(expr)
 		if err != nil {
@@ -85,6 +88,7 @@ func TestOddExpressions(t *testing.T) {
 		for _, s := range texts {
 			checkExpression(t, p, s)
 			checkExpression(t, p, "; "+s+" ;"+s)
+			checkExpression(t, p, s+strings.Repeat(" \n", longText)+s)
 		}
 	}
 }
@@ -98,5 +102,6 @@ func FuzzExpression(f *testing.F) {
 		p := all[uint(which)%uint(len(all))]
 		checkExpression(t, p, s)
 		checkExpression(t, p, strings.Repeat("quiet é ", int(pad%600))+s)
+		checkExpression(t, p, s+strings.Repeat(" quiet é", longText/8)+s)
 	})
 }

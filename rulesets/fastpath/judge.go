@@ -27,6 +27,7 @@ type Program struct {
 	scalars []head  // heads that look at counts and at TX
 	always  []*unit // match every request
 	union   *dfa
+	long    long
 	factors int
 	parts   []*part
 	partOf  []*part // by factor
@@ -324,13 +325,15 @@ func (j *judgement) search(t *text, s *search) {
 	}
 	if t.parts.empty() {
 		t.found.clear()
-		if len(t.s) < longText {
-			if t.seen = j.p.union.scan(t.s, t.found, &j.budget); t.seen {
-				return
-			}
-			t.found.clear()
+		if len(t.s) >= longText {
+			t.seen = j.p.long.scan(t.s, t.found)
+		} else if t.seen = j.p.union.scan(t.s, t.found, &j.budget); !t.seen {
 			j.budget += buildBudget
 		}
+		if t.seen {
+			return
+		}
+		t.found.clear()
 	}
 	j.parts = j.parts[:0]
 	for _, p := range s.parts {

@@ -5,15 +5,40 @@ import (
 	"sync/atomic"
 )
 
-// A long text meets many states of the union automaton, because the states of
-// all factors are multiplied with each other. So the factors are also laid out
-// in parts, of which a long text is shown only those that are looked for in it.
+// A long text may meet many states of the union automaton, because the states of
+// all factors are multiplied with each other. So long texts have a union of their
+// own, that they may fill, and the factors are also laid out in parts, for texts
+// that need too many states of it. Such a text is shown only the parts that are
+// looked for in it.
 
 const (
-	longText    = 4 << 10 // bytes; a text of so many is shown to the parts
+	longText    = 4 << 10 // bytes of a long text
+	longStates  = 1000    // of its union that one text may make
+	longRetry   = 8       // after a failure one text in so many tries the union
 	partFactors = 24
 	partStates  = 1500
 )
+
+// long is the union automaton of long texts, made when the first one comes.
+type long struct {
+	n      *nfa
+	once   sync.Once
+	auto   *dfa
+	failed atomic.Bool
+	turn   atomic.Uint32
+}
+
+// scan is dfa.scan, but gives up early, and mostly at once after it has.
+func (l *long) scan(s string, found bitset) bool {
+	if l.failed.Load() && l.turn.Add(1)%longRetry != 0 {
+		return false
+	}
+	l.once.Do(func() { l.auto = newDFA(l.n, unionStates, false) })
+	budget := longStates
+	ok := l.auto.scan(s, found, &budget)
+	l.failed.Store(!ok)
+	return ok
+}
 
 // part is an automaton for some of the factors, made when it is first needed.
 type part struct {

@@ -27,7 +27,8 @@ type pattern struct {
 
 	once   sync.Once
 	own    *dfa // nil: none, ask the engine
-	exact  *dfa // of a text in UTF-8; nil: none, or own is it
+	exact  *dfa // of a text in UTF-8
+	ends   *dfa // where matches end that exact has seen begin; nil: not known
 	re     *regexp.Regexp
 	binary *binaryregexp.Regexp
 	list   *ahocorasick.AhoCorasick
@@ -97,6 +98,10 @@ func (p *pattern) build() {
 		n := newNFA()
 		if err := n.addRegexp(tree, &dialect{exact: true}, 0); err == nil {
 			p.exact = newDFA(n, exactStates, true)
+			// Where a text is cut, an assertion would see its end.
+			if !hasOp(tree, syntax.OpEndText) && !hasOp(tree, syntax.OpEndLine) && !hasOp(tree, syntax.OpWordBoundary) {
+				p.ends = newClosed(n, exactStates)
+			}
 		}
 	}
 }
@@ -143,11 +148,17 @@ func (p *pattern) find(s string, isUTF8 bool, budget *int) []int {
 		}
 		return p.re.FindStringSubmatchIndex(s)
 	}
-	from, _, m, _ := p.exact.locate(s, budget)
+	from, to, then, m, sure := p.exact.locate(s, budget)
 	if !m {
 		return nil
 	}
-	return moved(p.re.FindStringSubmatchIndex(s[from:]), from)
+	// The leftmost match begins before the first to end does. Where none of
+	// those that began by then ends any more, the text may end.
+	end := len(s)
+	if sure && p.ends != nil && len(s)-to > longText {
+		end = runeEnd(s, p.ends.last(then, s, to+1, budget))
+	}
+	return moved(p.re.FindStringSubmatchIndex(s[from:end]), from)
 }
 
 // brief is find where it suffices to show how a match begins. s is UTF-8.
@@ -156,7 +167,7 @@ func (p *pattern) brief(s string, budget *int) []int {
 	if p.exact == nil {
 		return p.find(s, true, budget)
 	}
-	from, to, m, sure := p.exact.locate(s, budget)
+	from, to, _, m, sure := p.exact.locate(s, budget)
 	switch {
 	case !m:
 		return nil
