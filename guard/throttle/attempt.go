@@ -45,7 +45,7 @@ func read(x *exchange.Exchange, r *http.Request, path, query string) (attempt, b
 	case "opencart":
 		if r.Method == http.MethodPost && strings.Contains(query, "login") {
 			form := peekForm(r)
-			return attempt{user: form.Get("username") + form.Get("email"), cost: formLogin, failures: pageAgain, success: redirected}, form.Has("password")
+			return attempt{user: form.Get("username") + form.Get("email"), cost: formLogin, failures: formAgain, look: lookAtForm, success: redirected}, form.Has("password")
 		}
 	case "joomla":
 		if r.Method == http.MethodPost && strings.HasSuffix(path, "/administrator/index.php") {
@@ -70,6 +70,15 @@ func pageAgain(status int, h http.Header, _ []byte) int {
 		return 1
 	}
 	return 0
+}
+
+// formAgain reads OpenCart's answer: up to version 3 the page with the form,
+// since 4 an object with an error for the script of that page.
+func formAgain(status int, h http.Header, body []byte) int {
+	if status == http.StatusOK && strings.HasPrefix(h.Get("Content-Type"), "application/json") && bytes.Contains(body, []byte(`"error"`)) {
+		return 1
+	}
+	return pageAgain(status, h, body)
 }
 
 func redirected(status int, _ http.Header) bool { return status/100 == 3 }

@@ -171,13 +171,12 @@ func (g *guess) Head(status int, h http.Header) int {
 	if g.x.Event != nil && g.x.Event.Action == event.Blocked {
 		return 0 // another room answered
 	}
-	if g.a.look > 0 {
-		g.header, g.encoding = h, h.Get("Content-Encoding")
-		return g.a.look
-	}
 	g.failed = g.a.failures(status, h, nil)
 	g.right = g.failed == 0 && g.a.success != nil && g.a.success(status, h)
-	return 0
+	if g.a.look > 0 {
+		g.header, g.encoding = h, h.Get("Content-Encoding")
+	}
+	return g.a.look
 }
 
 // Body reads the answer's first bytes.

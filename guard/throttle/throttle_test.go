@@ -244,16 +244,26 @@ func TestDetectModeOnlyTells(t *testing.T) {
 func TestOtherLoginForms(t *testing.T) {
 	for _, tc := range []struct {
 		profile, target, body string
-		tries                 int // until the limit
+		answer                string // JSON; a page when empty
+		tries                 int    // until the limit
 	}{
-		{"drupal", "/user/login", "name=admin&pass=guess", 10},
-		{"opencart", "/admin/index.php?route=common/login", "username=admin&password=guess", 10},
-		{"joomla", "/administrator/index.php", "username=admin&passwd=guess&task=login", 30},
-		{"bitrix", "/bitrix/admin/index.php?login=yes", "TYPE=AUTH&USER_LOGIN=admin&USER_PASSWORD=guess", 30},
-		{"wordpress", "/my-account/", "username=admin&password=guess&woocommerce-login-nonce=1", 10},
+		{"drupal", "/user/login", "name=admin&pass=guess", "", 10},
+		{"opencart", "/admin/index.php?route=common/login", "username=admin&password=guess", "", 10},
+		{"opencart", "/admin/index.php?route=common/login.login&login_token=0", "username=admin&password=guess&redirect=", `{"error":"No match for Username and\/or Password."}`, 10},
+		{"opencart", "/index.php?route=account/login.login&login_token=0", "email=a&password=guess", `{"error":{"warning":"Warning: No match"}}`, 10},
+		{"opencart", "/admin/index.php?route=common/login.login&login_token=0", "username=admin&password=right", `{"redirect":"https:\/\/a\/admin\/index.php"}`, 100},
+		{"joomla", "/administrator/index.php", "username=admin&passwd=guess&task=login", "", 30},
+		{"bitrix", "/bitrix/admin/index.php?login=yes", "TYPE=AUTH&USER_LOGIN=admin&USER_PASSWORD=guess", "", 30},
+		{"wordpress", "/my-account/", "username=admin&password=guess&woocommerce-login-nonce=1", "", 10},
 	} {
 		d := newDoor()
-		d.h = d.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Type", "text/html") }))
+		d.h = d.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/html")
+			if tc.answer != "" {
+				w.Header().Set("Content-Type", "application/json")
+				_, _ = io.WriteString(w, tc.answer)
+			}
+		}))
 		n := 0
 		for ; n < 100; n++ {
 			if code, _ := d.knock("192.0.2.1", 0, tc.profile, tc.target, tc.body); code == 429 {

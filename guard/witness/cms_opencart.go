@@ -34,6 +34,6 @@ func newOpenCart() *opaque {
 			}
 			return rank
 		},
-		asks: []string{`route=common/login"`, `route=common/forgotten`},
+		asks: []string{`route=common/login"`, `route=common/login.login`, `route=common/login|login`, `route=common/login%7Clogin`, `route=common/forgotten`},
 	}
 }

@@ -31,6 +31,7 @@ func TestOpaqueSessionsAreKnownByTheirScreens(t *testing.T) {
 		{"articles of Joomla 3", "joomla", joomlaCookie, "/administrator/index.php?option=com_content", `<body class="admin com_content view-articles layout- task- itemid-">`, exchange.Author},
 		{"global configuration", "joomla", joomlaCookie, "/administrator/index.php?option=com_config", `<body class="admin com_config view-application">`, exchange.Admin},
 		{"login form", "joomla", joomlaCookie, "/administrator/index.php", `<body class="site com_login view-login layout-default">`, 0},
+		{"login form of Joomla 4", "joomla", joomlaCookie, "/administrator/index.php", `<body class="admin com_login view-login layout-default">`, 0},
 		{"public page", "joomla", joomlaCookie, "/index.php?option=com_content", `<body class="admin com_content">`, 0},
 		{"no session cookie", "joomla", "lang=ru", "/administrator/index.php", `<body class="admin com_cpanel">`, 0},
 		{"content", "drupal", drupalCookie, "/admin/content", drupalTop + toolbar, exchange.Author},
@@ -54,8 +55,9 @@ func TestOpaqueSessionsAreKnownByTheirScreens(t *testing.T) {
 		t.Run(tc.profile+" "+tc.name, func(t *testing.T) {
 			w := newWitness(t, "", nil)
 			defer w.Close()
+			site := "a"
 			send := func(method, target, cookie, page, fetch string, status int) exchange.Rank {
-				x := &exchange.Exchange{Site: &config.Site{Name: "a"}, Profile: tc.profile, Target: target}
+				x := &exchange.Exchange{Site: &config.Site{Name: site}, Profile: tc.profile, Target: target}
 				r := httptest.NewRequest(method, "http://a/", nil)
 				r.Header.Set("Cookie", cookie)
 				r.Header.Set("Sec-Fetch-Site", fetch)
@@ -83,10 +85,55 @@ func TestOpaqueSessionsAreKnownByTheirScreens(t *testing.T) {
 			if got := send("POST", tc.target, tc.cookie+"0", "", "same-origin", 303); got != 0 {
 				t.Errorf("rank %q for another cookie", got)
 			}
+			site = "b"
+			if got := send("POST", tc.target, tc.cookie, "", "same-origin", 303); got != 0 {
+				t.Errorf("rank %q on another site", got)
+			}
+			site = "a"
 			logout := map[string]string{"joomla": "/administrator/index.php?option=com_login&task=logout", "drupal": "/user/logout", "bitrix": "/?logout=yes", "opencart": "/admin/index.php?route=common/logout&user_token=0"}
 			send("GET", logout[tc.profile], tc.cookie, "", "none", 303)
 			if got := send("POST", tc.target, tc.cookie, "", "same-origin", 303); got != 0 {
 				t.Errorf("rank %q after logout", got)
+			}
+		})
+	}
+}
+
+// TestOpaqueSessionEndsWhenThePasswordIsAsked: a session that the CMS no longer
+// knows, whatever ended it (a new password, a time that ran out, another place),
+// is answered with the form of the login.
+func TestOpaqueSessionEndsWhenThePasswordIsAsked(t *testing.T) {
+	const token = "&user_token=0123456789abcdef0123456789abcdef"
+	for _, tc := range []struct{ name, profile, cookie, target, screen, form string }{
+		{"Joomla 3", "joomla", "0123456789abcdef0123456789abcdef=k3j5h6g7f8d9s0a1q2w3e4r5t6", "/administrator/index.php", `<body class="admin com_cpanel view-cpanel">`, `<body class="site com_login view-login layout-default">`},
+		{"Joomla 4", "joomla", "0123456789abcdef0123456789abcdef=k3j5h6g7f8d9s0a1q2w3e4r5t6", "/administrator/index.php", `<body class="admin com_cpanel view-cpanel">`, `<body class="admin com_login view-login layout-default">`},
+		{"Drupal", "drupal", "SSESS0123456789abcdef0123456789abcdef=hM0x%2CabcDEF-123456789", "/admin/content", `<head><meta name="Generator" content="Drupal 10" /></head><div id="toolbar-administration">`, `<form class="user-login-form" id="user-login-form">`},
+		{"1C-Bitrix", "bitrix", "PHPSESSID=4f8c1d2e3a5b6c7d8e9f0a1b2c3d4e5f", "/bitrix/admin/settings.php", `<table class="adm-main-wrap">`, `<form name="form_auth" method="post" target="_top">`},
+		{"OpenCart 3", "opencart", "OCSESSID=0123456789abcdef0123456789", "/admin/index.php?route=catalog/product" + token, `<nav id="column-left"><form id="form-product">`, `<form action="https://a/admin/index.php?route=common/login" method="post">`},
+		{"OpenCart 4", "opencart", "OCSESSID=0123456789abcdef0123456789", "/admin/index.php?route=catalog/product" + token, `<nav id="column-left"><form id="form-product">`, `<form id="form-login" action="https://a/admin/index.php?route=common/login.login&amp;login_token=0" method="post">`},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			w := newWitness(t, "", nil)
+			defer w.Close()
+			rank := func(method, page string, status int) exchange.Rank {
+				x := &exchange.Exchange{Site: &config.Site{Name: "a"}, Profile: tc.profile, Target: tc.target}
+				r := httptest.NewRequest(method, "http://a/", nil)
+				r.Header.Set("Cookie", tc.cookie)
+				r.Header.Set("Sec-Fetch-Site", "same-origin")
+				w.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+					w.Header().Set("Content-Type", "text/html; charset=utf-8")
+					w.WriteHeader(status)
+					_, _ = io.WriteString(w, page)
+				})).ServeHTTP(httptest.NewRecorder(), r.WithContext(exchange.With(r.Context(), x)))
+				return x.Rank
+			}
+			rank("GET", tc.screen, 200)
+			if got := rank("POST", "", 303); got < exchange.Author {
+				t.Errorf("rank %q after the screen", got)
+			}
+			rank("GET", tc.form, 200)
+			if got := rank("POST", "", 303); got != 0 {
+				t.Errorf("rank %q after the form of the login", got)
 			}
 		})
 	}
