@@ -27,6 +27,8 @@ type Entry struct {
 	Class    string
 	Expected string // pass, block or any; empty when the file does not say
 	Status   int    // what the server answered then; 0 when the file does not say
+	Bodiless bool   // it had a body, which the file does not hold
+	Stranger bool   // it went to another host than the first request of a HAR file
 	Probe    rulesets.Probe
 }
 
@@ -135,10 +137,14 @@ func complete(p *rulesets.Probe, host string) {
 	if !has("Host") {
 		p.Fields = append([]event.Field{{Name: "Host", Value: host}}, p.Fields...)
 	}
-	bodied := p.Method == "POST" || p.Method == "PUT" || p.Method == "PATCH"
-	if (len(p.Body) > 0 || bodied) && !has("Content-Length") && !has("Transfer-Encoding") {
+	if (len(p.Body) > 0 || writes(p.Method)) && !has("Content-Length") && !has("Transfer-Encoding") {
 		p.Fields = append(p.Fields, event.Field{Name: "Content-Length", Value: strconv.Itoa(len(p.Body))})
 	}
+}
+
+// writes reports whether a method comes with a body.
+func writes(method string) bool {
+	return method == "POST" || method == "PUT" || method == "PATCH"
 }
 
 // readHAR reads a HAR 1.2 file.
@@ -155,6 +161,7 @@ func readHAR(in io.Reader, host string, yield func(Entry, error) bool) {
 						Value string `json:"value"`
 					} `json:"headers"`
 					Post struct {
+						Type string `json:"mimeType"`
 						Text string `json:"text"`
 					} `json:"postData"`
 				} `json:"request"`
@@ -168,6 +175,7 @@ func readHAR(in io.Reader, host string, yield func(Entry, error) bool) {
 		yield(Entry{}, fmt.Errorf("read HAR file: %w", err))
 		return
 	}
+	own := ""
 	for i, h := range file.Log.Entries {
 		e := Entry{Line: i + 1, Status: h.Response.Status}
 		u, err := url.Parse(h.Request.URL)
@@ -177,6 +185,12 @@ func readHAR(in io.Reader, host string, yield func(Entry, error) bool) {
 			}
 			continue
 		}
+		if own == "" {
+			own = u.Host
+		}
+		// A page's pictures, fonts and counters come from everywhere.
+		e.Stranger = !strings.EqualFold(u.Host, own) && !strings.EqualFold(u.Host, host)
+		e.Bodiless = writes(h.Request.Method) && h.Request.Post.Text == "" && h.Request.Post.Type != ""
 		e.Probe = rulesets.Probe{Method: h.Request.Method, Target: u.RequestURI(), Proto: "HTTP/1.1", Body: []byte(h.Request.Post.Text)}
 		if strings.Contains(h.Request.Version, "2") || strings.EqualFold(h.Request.Version, "h2") {
 			e.Probe.Proto = "HTTP/2.0"
@@ -197,8 +211,9 @@ func readHAR(in io.Reader, host string, yield func(Entry, error) bool) {
 	}
 }
 
-// combined is a line of the combined log format, as Apache and nginx write it.
-var combined = regexp.MustCompile(`^(\S+) \S+ (?:\S+|"[^"]*") \[[^\]]*\] "((?:[^"\\]|\\.)*)" (\d{3}|-) (?:\d+|-)(?: "((?:[^"\\]|\\.)*)" "((?:[^"\\]|\\.)*)")?`)
+// combined is a line of the combined log format, as Apache and nginx write it,
+// perhaps with the host before it, as Debian's Apache does for many sites.
+var combined = regexp.MustCompile(`^(?:([\w.*-]+)(?::\d+)? )?(\S+) \S+ (?:\S+|"[^"]*") \[[^\]]*\] "((?:[^"\\]|\\.)*)" (\d{3}|-) (?:\d+|-)(?: "((?:[^"\\]|\\.)*)" "((?:[^"\\]|\\.)*)")?`)
 
 func logLine(line, host string) (Entry, error) {
 	m := combined.FindStringSubmatch(line)
@@ -206,8 +221,8 @@ func logLine(line, host string) (Entry, error) {
 		return Entry{}, errors.New("read log line: it is not in the combined format")
 	}
 	e := Entry{}
-	e.Status, _ = strconv.Atoi(m[3])
-	parts := strings.SplitN(unescape(m[2]), " ", 2)
+	e.Status, _ = strconv.Atoi(m[4])
+	parts := strings.SplitN(unescape(m[3]), " ", 2)
 	if len(parts) != 2 || parts[0] == "" || strings.TrimSpace(parts[1]) == "" {
 		return e, errors.New("read log line: its request is not whole")
 	}
@@ -219,8 +234,8 @@ func logLine(line, host string) (Entry, error) {
 		return e, errors.New("read log line: its request is not whole")
 	}
 	e.Probe = rulesets.Probe{Method: parts[0], Target: target, Proto: proto}
-	e.Probe.Client, _ = netip.ParseAddr(m[1])
-	for _, f := range []event.Field{{Name: "Referer", Value: unescape(m[4])}, {Name: "User-Agent", Value: unescape(m[5])}} {
+	e.Probe.Client, _ = netip.ParseAddr(m[2])
+	for _, f := range []event.Field{{Name: "Referer", Value: unescape(m[5])}, {Name: "User-Agent", Value: unescape(m[6])}} {
 		if f.Value != "" && f.Value != "-" {
 			e.Probe.Fields = append(e.Probe.Fields, f)
 		}
@@ -228,6 +243,10 @@ func logLine(line, host string) (Entry, error) {
 	// What a log does not keep must not count against the request: every client
 	// sends an Accept, and a body of unknown text has a length.
 	e.Probe.Fields = append(e.Probe.Fields, event.Field{Name: "Accept", Value: "*/*"})
+	e.Bodiless = writes(e.Probe.Method)
+	if m[1] != "" {
+		host = m[1]
+	}
 	complete(&e.Probe, host)
 	return e, nil
 }

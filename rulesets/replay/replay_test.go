@@ -38,11 +38,13 @@ not json
 const accessLog = `203.0.113.9 - - [24/Nov/2026:08:00:00 +0500] "GET /?s=winter HTTP/1.1" 200 512 "-" "Mozilla/5.0"
 2001:db8::7 - bob [24/Nov/2026:08:00:01 +0500] "GET /?id=1%27%20UNION%20SELECT%20password%20FROM%20users HTTP/1.1" 200 12 "https://x/" "Mozilla/5.0 \"quoted\""
 203.0.113.9 - - [24/Nov/2026:08:00:02 +0500] "\x16\x03\x01" 400 0 "-" "-"
+blog.example.kz:443 203.0.113.9 - - [24/Nov/2026:08:00:03 +0500] "POST /wp-login.php HTTP/2.0" 302 0 "-" "Mozilla/5.0" "198.51.100.7"
 `
 
 const har = `{"log":{"version":"1.2","entries":[
 {"request":{"method":"GET","url":"https://shop.kz/a%20b?x=1","httpVersion":"h2","headers":[{"name":":authority","value":"shop.kz"},{"name":"user-agent","value":"Mozilla/5.0"},{"name":"accept","value":"*/*"}]},"response":{"status":200}},
-{"request":{"method":"POST","url":"https://shop.kz/c","httpVersion":"HTTP/1.1","headers":[{"name":"User-Agent","value":"Mozilla/5.0"},{"name":"Accept","value":"*/*"},{"name":"Content-Type","value":"application/json"}],"postData":{"text":"{\"q\":\"1' UNION SELECT 1--\"}"}},"response":{"status":200}}
+{"request":{"method":"POST","url":"https://shop.kz/c","httpVersion":"HTTP/1.1","headers":[{"name":"User-Agent","value":"Mozilla/5.0"},{"name":"Accept","value":"*/*"},{"name":"Content-Type","value":"application/json"}],"postData":{"text":"{\"q\":\"1' UNION SELECT 1--\"}"}},"response":{"status":200}},
+{"request":{"method":"GET","url":"https://counter.example.com/?x=<script>alert(1)</script>","httpVersion":"h2","headers":[]},"response":{"status":200}}
 ]}}`
 
 func TestReplay(t *testing.T) {
@@ -57,8 +59,8 @@ func TestReplay(t *testing.T) {
 	}{
 		{"JSON lines", jsonLines, 5, 3, 1, 1, []string{"line 4", "2  941100  POST /item/{n} ARGS:note", "[b]", "multipart-boundary  POST /u", "attack"}},
 		{"compressed", packed.String(), 5, 3, 1, 1, nil},
-		{"access log", accessLog, 2, 1, 1, 0, []string{"942190  GET / ARGS:id", "[line 2]", "line 3"}},
-		{"HAR", har, 2, 1, 0, 0, []string{"942190  POST /c ARGS:json.q"}},
+		{"access log", accessLog, 3, 1, 1, 0, []string{"942190  GET / ARGS:id", "[line 2]", "line 3", "Of 1 the file holds no body", "at level 1 with the profile generic."}},
+		{"HAR", har, 2, 1, 0, 0, []string{"942190  POST /c ARGS:json.q", "1 went to other hosts"}},
 	} {
 		r, err := Run(context.Background(), judge(), Read(strings.NewReader(c.text), "shop.example.kz"), Options{Site: site()})
 		if err != nil {

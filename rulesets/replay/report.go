@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/qorgan/qorgan/exchange"
 	"github.com/qorgan/qorgan/rulesets/explain"
 )
 
@@ -17,7 +18,13 @@ const maxCauses = 40
 // Write prints the report for a person.
 func (r Report) Write(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d requests: %d would pass, %d would be refused.\n", r.Requests, r.Passed, r.Refused)
+	fmt.Fprintf(&b, "%d requests: %d would pass, %d would be refused, at level %d with the profile %s%s.\n", r.Requests, r.Passed, r.Refused, r.Level, r.Profile, rankWords[r.Rank])
+	if r.Bodiless > 0 {
+		fmt.Fprintf(&b, "Of %d the file holds no body: what was posted was not tried.\n", r.Bodiless)
+	}
+	if r.Strangers > 0 {
+		fmt.Fprintf(&b, "%d went to other hosts and were left out.\n", r.Strangers)
+	}
 	if r.Surprises > 0 {
 		fmt.Fprintf(&b, "%d went otherwise than the file expects.\n", r.Surprises)
 	}
@@ -57,6 +64,11 @@ func (r Report) Write(w io.Writer) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// rankWords say as whom every request was judged.
+var rankWords = map[exchange.Rank]string{
+	exchange.Member: ", as of a member who signed in", exchange.Author: ", as of an author who signed in", exchange.Admin: ", as of an administrator who signed in",
 }
 
 // name is what an entry is called in a report.

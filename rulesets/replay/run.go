@@ -25,11 +25,16 @@ type Options struct {
 
 // Report is what became of the requests of a file.
 type Report struct {
+	Level     int // the paranoia level, profile and rank they were judged with
+	Profile   string
+	Rank      exchange.Rank
 	Requests  int
 	Passed    int
 	Refused   int
 	Unread    int      // entries that could not be read
 	Problems  []string // the first few of them
+	Bodiless  int      // of the requests, those whose body the file does not hold
+	Strangers int      // entries to other hosts, which were not judged
 	Surprises int      // requests whose file expected the other outcome
 	Classes   map[string]Tally
 	Causes    []Cause // of refusals, most frequent first
@@ -71,7 +76,7 @@ type collector struct {
 
 // Run judges the entries by the rules of a site. It ends early when ctx does.
 func Run(ctx context.Context, j *rulesets.Judge, entries iter.Seq2[Entry, error], o Options) (Report, error) {
-	c := &collector{report: Report{Classes: map[string]Tally{}}, causes: map[causeKey]*Cause{}, each: o.Each}
+	c := &collector{report: Report{Level: o.Site.Level, Profile: o.Site.Profile, Rank: o.Rank, Classes: map[string]Tally{}}, causes: map[causeKey]*Cause{}, each: o.Each}
 	work := make(chan Entry)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -93,6 +98,10 @@ feed:
 	for e, err := range entries {
 		if err != nil {
 			c.unread(err)
+			continue
+		}
+		if e.Stranger {
+			c.stranger()
 			continue
 		}
 		select {
@@ -129,10 +138,19 @@ func (c *collector) unread(err error) {
 	}
 }
 
+func (c *collector) stranger() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.report.Strangers++
+}
+
 func (c *collector) add(e Entry, f rulesets.Finding) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.report.Requests++
+	if e.Bodiless {
+		c.report.Bodiless++
+	}
 	tally := c.report.Classes[e.Class]
 	if f.Refused {
 		c.report.Refused++
