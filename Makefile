@@ -7,7 +7,7 @@ RACE := $(shell [ "$$($(GO) env CGO_ENABLED)" = 1 ] && command -v "$$($(GO) env 
 ALL := ./...
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint crs bench e2e e2e-parts test-acme acme-scanner differential cover fuzz docs
+.PHONY: help run build test lint crs bench bench-peers e2e e2e-parts test-acme acme-scanner differential cover fuzz docs
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,11 @@ bench: ## The judge against plain Coraza in one process, medians of COUNT (5) ru
 	@out=$$(mktemp) && trap 'rm -f $$out' EXIT && \
 	{ $(GO) test -run '^$$' -bench '^Benchmark(Table|TenThousandSites)$$' -benchtime 300ms -count $(COUNT) -timeout 30m ./rulesets > $$out || { cat $$out; exit 1; }; } && \
 	awk -f tools/bench.awk $$out
+
+ROUNDS ?= 5
+bench-peers: ## CPU a request beside nginx, libmodsecurity, mod_security2 and a bare Go proxy (Debian packages), ROUNDS (5)
+	@out=$$(mktemp -d) && trap 'rm -rf $$out' EXIT && \
+	(cd tools && $(GO) build -o $$out/peers ./peers) && $$out/peers -rounds $(ROUNDS)
 
 PARTS := wordpress wordpress-l10n wordpress-theme-twentytwentyone wordpress-theme-twentytwentythree \
 	nginx php-fpm php-cli php-mysql php-gd php-xml php-mbstring php-curl php-zip php-intl \
