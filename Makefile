@@ -7,7 +7,7 @@ RACE := $(shell [ "$$($(GO) env CGO_ENABLED)" = 1 ] && command -v "$$($(GO) env 
 ALL := ./...
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint crs bench bench-peers e2e e2e-parts test-acme acme-scanner differential cover fuzz docs
+.PHONY: help run build test lint crs bench bench-peers bench-sites e2e e2e-parts test-acme acme-scanner differential cover fuzz docs
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,11 @@ ROUNDS ?= 5
 bench-peers: ## CPU a request beside nginx, libmodsecurity, mod_security2 and a bare Go proxy (Debian packages), ROUNDS (5)
 	@out=$$(mktemp -d) && trap 'rm -rf $$out' EXIT && \
 	(cd tools && $(GO) build -o $$out/peers ./peers) && $$out/peers -rounds $(ROUNDS)
+
+SITES ?= 10000
+bench-sites: ## Start, reload and memory of an edge with SITES (10000) sites
+	@out=$$(mktemp -d) && trap 'rm -rf $$out' EXIT && \
+	(cd tools && $(GO) build -o $$out/sites ./sites) && $$out/sites -n $(SITES)
 
 PARTS := wordpress wordpress-l10n wordpress-theme-twentytwentyone wordpress-theme-twentytwentythree \
 	nginx php-fpm php-cli php-mysql php-gd php-xml php-mbstring php-curl php-zip php-intl \
