@@ -42,6 +42,9 @@ func (s *Server) table() []route {
 		{"GET /incidents/{id}/mistake", s.mistake, !public},
 		{"POST /incidents/{id}/mistake", s.letPass, !public},
 
+		{"GET /edges", s.edges, !public},
+		{"POST /edges/invite", s.inviteEdge, !public},
+		{"POST /edges/{id}/retire", s.retireEdge, !public},
 		{"GET /exclusions", s.exclusionList, !public},
 		{"POST /exclusions/{id}/confirm", s.confirmExclusion, !public},
 		{"POST /exclusions/{id}/remove", s.removeExclusion, !public},

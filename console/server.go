@@ -36,8 +36,11 @@ type Options struct {
 	// it the console knows sites by their events alone.
 	Sites func() []*config.Site
 
-	// Fleet answers edges elsewhere, below /fleet/. Optional.
+	// Fleet answers edges elsewhere, below /fleet/. Optional. Pin is the
+	// SHA-256, hexadecimal, of the console's own authority, by which an edge
+	// knows it; empty when it has a certificate of a public one.
 	Fleet http.Handler
+	Pin   string
 
 	// Queue returns the figures of the queue that feeds the store. Optional.
 	Queue func() report.Stats

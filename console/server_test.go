@@ -198,7 +198,7 @@ func (s *site) everyPage() []string {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	pages := []string{"/", "/incidents", "/incidents?text=union&site=kitap.kz&span=week", "/incidents?rule=x&class=y", "/account", "/sites", "/trail"}
+	pages := []string{"/", "/incidents", "/incidents?text=union&site=kitap.kz&span=week", "/incidents?rule=x&class=y", "/account", "/sites", "/edges", "/trail"}
 	seen := map[string]bool{}
 	for _, e := range page.Events {
 		if kind := string(e.Class()) + string(e.Action); !seen[kind] {

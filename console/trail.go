@@ -24,6 +24,8 @@ const (
 	ActExcluded     = "exclusion-made"
 	ActConfirmed    = "exclusion-confirmed"
 	ActTookBack     = "exclusion-removed"
+	actInviteEdge   = "edge-invited"
+	actRetireEdge   = "edge-retired"
 	trailLength     = 100
 	trailObjectSize = 200
 )

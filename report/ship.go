@@ -34,6 +34,7 @@ type ShipperOptions struct {
 	// by default.
 	Backlog int64
 
+	Beat              time.Duration // how often the console hears of an edge that has nothing to report; 1 min by default
 	Shortest, Longest time.Duration // pauses after a failure; 1 s and 5 min by default
 }
 
@@ -65,6 +66,9 @@ func NewShipper(o ShipperOptions) (*Shipper, error) {
 	}
 	if o.Backlog <= 0 {
 		o.Backlog = 20_000
+	}
+	if o.Beat <= 0 {
+		o.Beat = time.Minute
 	}
 	if o.Shortest <= 0 {
 		o.Shortest = time.Second
@@ -113,10 +117,29 @@ func (s *Shipper) Run(ctx context.Context) error {
 		case sent:
 			pause = s.options.Shortest
 		default:
-			select {
-			case <-news:
-			case <-ctx.Done():
+			if err := s.idle(ctx, news); err != nil && ctx.Err() == nil {
+				s.note(err)
 			}
+		}
+	}
+	return nil
+}
+
+// idle waits for news, and lets the console hear of the edge meanwhile.
+func (s *Shipper) idle(ctx context.Context, news <-chan struct{}) error {
+	beat := time.NewTimer(s.options.Beat)
+	defer beat.Stop()
+	select {
+	case <-news:
+	case <-ctx.Done():
+	case <-beat.C:
+		lanes := s.options.Outbox.Lanes()
+		last := lanes[len(lanes)-1]
+		at := max(last.Acked, last.From-1)
+		_, err := s.post(ctx, outbox.Batch{Epoch: s.options.Outbox.Epoch(), Lane: last.From, After: at, Last: at}, nil)
+		var gap *gapError
+		if !errors.As(err, &gap) { // the next report fills it
+			return err
 		}
 	}
 	return nil
@@ -154,7 +177,7 @@ func (s *Shipper) round(ctx context.Context) (sent bool, err error) {
 			break
 		}
 	}
-	if sent && len(lanes) == 1 && s.options.Outbox.Stats().Records > s.options.Backlog {
+	if sent && len(lanes) == 1 && s.options.Outbox.Stats().Waiting > s.options.Backlog {
 		if _, err := s.options.Outbox.Split(); err != nil {
 			return sent, err
 		}
@@ -215,7 +238,7 @@ func (s *Shipper) post(ctx context.Context, b outbox.Batch, gone *uint64) (wire.
 	target := wire.PathReports + "?" + query.Encode()
 	claim := wire.Claim{
 		Edge: s.options.Enrolment.Edge, Boot: s.boot, Version: s.options.Version, Time: time.Now().UTC(),
-		Waiting: s.options.Outbox.Stats().Records, Method: http.MethodPost, Target: target, Body: wire.Sum(b.Frames),
+		Waiting: s.options.Outbox.Stats().Waiting, Method: http.MethodPost, Target: target, Body: wire.Sum(b.Frames),
 	}
 	signed, err := claim.Sign(s.key)
 	if err != nil {

@@ -104,6 +104,9 @@ func buildConsole(c *config.Config, r *records, log zerolog.Logger, acme *certs.
 	if c.Console.URL != nil {
 		o.BaseURL = c.Console.URL.String()
 	}
+	if c.Console.TLS == "internal" {
+		o.Pin = consolePin(c.CertificateFolder(), "https:")
+	}
 	return console.New(o)
 }
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -41,9 +40,6 @@ type edgesInviteCmd struct {
 	URL string `name:"url" placeholder:"URL" help:"Address at which the edge reaches the console. That of the running console by default."`
 }
 
-// inviteTime is how long a code works.
-const inviteTime = 24 * time.Hour
-
 // Run prints the line.
 func (i edgesInviteCmd) Run(p *process) error {
 	ctx := context.Background()
@@ -63,24 +59,21 @@ func (i edgesInviteCmd) Run(p *process) error {
 		return err
 	}
 	defer db.Close()
-	code := newCode()
-	if err := db.InsertInvitation(ctx, fleet.CodeSum(code), "command line", time.Now().Add(inviteTime)); err != nil {
+	c := config.Default()
+	c.Data = i.Data
+	line, err := fleet.Invite(ctx, db, "command line", i.URL, consolePin(c.CertificateFolder(), i.URL), time.Now())
+	if err != nil {
 		return err
-	}
-	line := "qorgan enroll " + i.URL + " " + code
-	if pin := i.pin(); pin != "" {
-		line += " --pin " + pin
 	}
 	_, err = fmt.Fprintf(p.out, "On the machine of the edge, once and within a day:\n\n  %s\n\n", line)
 	return err
 }
 
-// pin returns the SHA-256 of the console's own authority, if it has one.
-func (i edgesInviteCmd) pin() string {
-	c := config.Default()
-	c.Data = i.Data
-	b, err := os.ReadFile(certs.RootFile(c.CertificateFolder()))
-	if err != nil || !strings.HasPrefix(i.URL, "https:") {
+// consolePin returns the SHA-256 of the local authority in folder, if there is
+// one and the console at url speaks TLS.
+func consolePin(folder, url string) string {
+	b, err := os.ReadFile(certs.RootFile(folder))
+	if err != nil || !strings.HasPrefix(url, "https:") {
 		return ""
 	}
 	block, _ := pem.Decode(b)
@@ -89,12 +82,6 @@ func (i edgesInviteCmd) pin() string {
 	}
 	sum := sha256.Sum256(block.Bytes)
 	return hex.EncodeToString(sum[:])
-}
-
-// newCode returns a code of 16 characters: eighty bits.
-func newCode() string {
-	text := rand.Text()[:16]
-	return text[:4] + "-" + text[4:8] + "-" + text[8:12] + "-" + text[12:]
 }
 
 type edgesListCmd struct{ consolePlace }

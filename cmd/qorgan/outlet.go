@@ -235,7 +235,7 @@ func (o *outlet) Collect(m chan<- prometheus.Metric) {
 		return
 	}
 	kept, sent := box.Stats(), shipper.Stats()
-	m <- prometheus.MustNewConstMetric(reportsWaiting, prometheus.GaugeValue, float64(kept.Records))
+	m <- prometheus.MustNewConstMetric(reportsWaiting, prometheus.GaugeValue, float64(kept.Waiting))
 	m <- prometheus.MustNewConstMetric(reportsBytes, prometheus.GaugeValue, float64(kept.Bytes))
 	m <- prometheus.MustNewConstMetric(reportsSent, prometheus.CounterValue, float64(sent.Sent))
 	m <- prometheus.MustNewConstMetric(reportsFailed, prometheus.CounterValue, float64(sent.Failures))

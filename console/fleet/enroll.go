@@ -1,12 +1,15 @@
 package fleet
 
 import (
+	"context"
 	"crypto/ed25519"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -18,6 +21,24 @@ import (
 func CodeSum(code string) []byte {
 	sum := sha256.Sum256([]byte(strings.ToUpper(strings.ReplaceAll(strings.TrimSpace(code), "-", ""))))
 	return sum[:]
+}
+
+// inviteTime is how long a code works.
+const inviteTime = 24 * time.Hour
+
+// Invite makes a code with which one edge may enrol, and returns the line that
+// does it. pin is the SHA-256 of the console's own authority, if it has one.
+func Invite(ctx context.Context, db *store.DB, person, address, pin string, now time.Time) (line string, err error) {
+	text := rand.Text()[:16] // eighty bits
+	code := text[:4] + "-" + text[4:8] + "-" + text[8:12] + "-" + text[12:]
+	if err := db.InsertInvitation(ctx, CodeSum(code), person, now.Add(inviteTime)); err != nil {
+		return "", err
+	}
+	line = "qorgan enroll " + address + " " + code
+	if pin != "" {
+		line += " --pin " + pin
+	}
+	return line, nil
 }
 
 func (d *Door) enroll(w http.ResponseWriter, r *http.Request) {

@@ -37,6 +37,7 @@ type Options struct {
 // Stats is what an outbox holds and what happened to it since it was opened.
 type Stats struct {
 	Records int64 // on disk, those that are committed and not yet deleted included
+	Waiting int64 // of them, what is not committed
 	Bytes   int64 // of all segments
 	Last    uint64
 	Damaged int64 // records lost to damage
@@ -190,6 +191,7 @@ func (b *Outbox) Stats() Stats {
 	for _, seg := range b.segments {
 		s.Records += seg.records
 		s.Bytes += seg.size
+		s.Waiting += b.state.waiting(seg)
 	}
 	return s
 }

@@ -108,6 +108,20 @@ func (s *state) readBy(reader string) {
 	s.For = reader
 }
 
+// waiting returns how many records of a segment are not committed.
+func (s *state) waiting(seg *segment) (n int64) {
+	for _, l := range s.Lanes {
+		from, to := max(seg.first, l.From, l.Acked+1), seg.last
+		if l.To != 0 {
+			to = min(to, l.To)
+		}
+		if from <= to {
+			n += int64(to - from + 1)
+		}
+	}
+	return min(n, seg.records)
+}
+
 // lane returns the lane named from, or nil.
 func (s *state) lane(from uint64) *Lane {
 	i := slices.IndexFunc(s.Lanes, func(l Lane) bool { return l.From == from })
