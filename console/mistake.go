@@ -263,7 +263,11 @@ func (s *Server) exclusionList(w http.ResponseWriter, r *http.Request, v *visit)
 		page.Done = done
 	}
 	for _, x := range slices.Backward(list) {
-		view := standingView{Standing: x, Takes: takes(v.words, x.Exclusions, nil), Tried: int64(x.Proof.Tried), Ended: !v.now.Before(x.Expires)}
+		var matches []event.Match // name the rules, as long as the incident is kept
+		if found, err := s.db.EventsByCode(r.Context(), x.Incident); err == nil && len(found) > 0 {
+			matches = found[0].Matches
+		}
+		view := standingView{Standing: x, Takes: takes(v.words, x.Exclusions, matches), Tried: int64(x.Proof.Tried), Ended: !v.now.Before(x.Expires)}
 		view.EndsIn = int64((x.Expires.Sub(v.now) + 12*time.Hour) / (24 * time.Hour))
 		view.Soon = !view.Ended && x.Expires.Sub(v.now) < soon
 		if x.Failed != "" {
