@@ -113,8 +113,9 @@ func (s *Server) findMistake(r *http.Request, v *visit) (*mistakePage, Answer, e
 		page.Proposals = append(page.Proposals, newProposalView(v.words, e, p, i == 0))
 	}
 	if len(answer.Proposals) == 0 && len(answer.Rejected) > 0 {
+		shown := map[string]int{} // by class: a few of each say more than many of one
 		for _, o := range answer.Rejected[0].Proof.Opened {
-			if len(page.Opened) < 4 {
+			if shown[o.Class]++; shown[o.Class] <= 2 && len(page.Opened) < 6 {
 				page.Opened = append(page.Opened, openedView{capital(v.words.T("class." + className(o.Class) + ".name")), o.Value})
 			}
 		}
