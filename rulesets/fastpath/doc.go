@@ -15,7 +15,7 @@
 //
 // A [Program] is safe for concurrent use. It holds caches (automaton states and
 // verdicts on values that come again), all of fixed size; hostile input can make
-// it slow to the point of giving up, which means asking Coraza, never wrong.
+// it slow, linearly, or have it give up, which means asking Coraza, never wrong.
 //
 // SOUNDNESS.md beside this file says why each step may err only one way. The
 // package imports reader and event, libinjection and the engines of regular

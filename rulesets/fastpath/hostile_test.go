@@ -1,6 +1,7 @@
 package fastpath
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"strings"
 	"sync"
@@ -116,5 +117,89 @@ func TestUnknownRulesAskWhereTheyLook(t *testing.T) {
 		if got := p.Judge(with, nil).Clean; got == tc.asked {
 			t.Errorf("%s: clean is %v with its target", tc.rule, got)
 		}
+	}
+}
+
+// hostileTexts return texts of n bytes made to be slow to look at.
+func hostileTexts(tb testing.TB) map[string]func(n int) string {
+	values := material(tb)
+	repeat := func(s string) func(int) string {
+		return func(n int) string { return strings.Repeat(s, n/len(s)+1)[:n] }
+	}
+	return map[string]func(int) string{
+		"one letter":   repeat("a"),
+		"blanks":       repeat(" \t\n"),
+		"tags":         repeat("<a href='x' onx=1>"),
+		"near misses":  repeat("union selec ' or 1 = 'x "),
+		"never closed": repeat("(((([[[[{{{{\"'`"),
+		"escapes":      repeat("%25%u0041\\x41&#x3c;"),
+		"no UTF-8":     repeat("\xff\xc3(\xe2\x82"),
+		"many states": func(n int) string {
+			r := rand.New(rand.NewPCG(5, 8))
+			var b strings.Builder
+			for b.Len() < n {
+				b.WriteString(values[r.IntN(len(values))])
+				b.WriteByte(byte(r.IntN(256)))
+			}
+			return b.String()[:n]
+		},
+	}
+}
+
+// BenchmarkHostile shows what a text costs by its length: a row's ns/B must not
+// grow with it.
+func BenchmarkHostile(b *testing.B) {
+	p := oracleAt(b, 2).prog
+	for name, text := range hostileTexts(b) {
+		for _, n := range []int{16 << 10, 128 << 10, 1 << 20} {
+			in := &Input{Request: request("POST", "/", browser...)}
+			in.Request.Post = []reader.Arg{{Name: "a", Value: text(n)}}
+			b.Run(fmt.Sprintf("%s/%dk", name, n>>10), func(b *testing.B) {
+				from := cpu()
+				for range b.N {
+					p.Judge(in, nil)
+				}
+				b.ReportMetric(float64(cpu()-from)/float64(b.N)/float64(n), "cpu-ns/B")
+			})
+		}
+	}
+}
+
+// TestHostileRequestsStayWithinBounds judges values of a megabyte and thousands
+// of parameters, and looks at what every automaton has grown to.
+func TestHostileRequestsStayWithinBounds(t *testing.T) {
+	o := oracleAt(t, 2)
+	p, _ := Compile(o.raws, testOptions)
+	size := 1 << 20
+	if testing.Short() {
+		size = 64 << 10
+	}
+	for name, text := range hostileTexts(t) {
+		in := &Input{Request: request("POST", "/", browser...)}
+		in.Request.Post = []reader.Arg{{Name: "a", Value: text(size)}}
+		p.Judge(in, nil)
+		in.Request.Post = nil
+		for i := range 3000 {
+			in.Request.Post = append(in.Request.Post, reader.Arg{Name: fmt.Sprint(name, i), Value: text(i % 300)})
+		}
+		p.Judge(in, nil)
+	}
+	within := func(name string, d *dfa, max int) {
+		if d == nil {
+			return
+		}
+		if tab := d.table.Load(); tab.used > max || len(tab.states) > max || len(tab.trans) > max*d.stride {
+			t.Errorf("%s has %d states and room for %d, %d are allowed", name, tab.used, len(tab.states), max)
+		}
+	}
+	within("the union automaton", p.union, unionStates)
+	within("that of long texts", p.long.auto, unionStates)
+	for _, part := range p.parts {
+		within("a part", part.auto, partStates)
+	}
+	for _, x := range searches(p) {
+		within(x.pat.expr, x.pat.own, ownStates)
+		within(x.pat.expr, x.pat.exact, exactStates)
+		within(x.pat.expr, x.pat.ends, exactStates)
 	}
 }
