@@ -39,6 +39,7 @@ func hostileEvents(n int) []event.Event {
 		e.Matches = []event.Match{{
 			Rule: 942100, Message: h, Variable: "ARGS", Key: h, Value: h, Data: "Matched Data: " + h + " found within ARGS:" + h + ": " + h,
 			Severity: h, Score: 5, Tags: []string{h, "attack-sqli"},
+			Hole: &event.Hole{CVE: h, Product: "plugin/" + h, Affected: h, Seen: h},
 		}}
 		if i%2 == 0 {
 			e.Matches = append(e.Matches, event.Match{Rule: 1, Variable: h, Key: h, Value: h})
@@ -151,6 +152,26 @@ func TestIncidentIsExplainedInEveryLanguage(t *testing.T) {
 		}
 		if !strings.Contains(a.body, "<mark>1&#39;&#43;UNION&#43;SELECT</mark>") {
 			t.Errorf("%s: the match is not marked in the request", language)
+		}
+	}
+}
+
+// TestIncidentNamesTheHole shows what a virtual patch closed, the versions that
+// have the hole, and the version that the site answered as, where it is known.
+func TestIncidentNamesTheHole(t *testing.T) {
+	for _, tc := range []struct{ seen, want string }{
+		{"3.1", "This site answered as 3.1."},
+		{"", "Which version this site runs is not known"},
+	} {
+		e := storetest.Event(1)
+		e.Matches = []event.Match{{Rule: 2100001, Message: "Any file deleted", Variable: "ARGS", Key: "a", Value: "x", Tags: []string{"virtual-patch", "CVE-2026-99999"},
+			Hole: &event.Hole{CVE: "CVE-2026-99999", Product: "plugin/example-gallery", Affected: "before 3.2", Seen: tc.seen}}}
+		s := newSite(t, e).signedIn()
+		said := text(t, s.get("/incidents/"+e.ID).body)
+		for _, want := range []string{"CVE-2026-99999", "A known hole in example-gallery; the versions that have it: before 3.2.", tc.want} {
+			if !strings.Contains(said, want) {
+				t.Errorf("seen %q: the page does not say %q", tc.seen, want)
+			}
 		}
 	}
 }
