@@ -164,6 +164,8 @@ type incidentListPage struct {
 	Later   string // what the script asks for what came in since
 	CSV     string
 	Lines   string
+	ECS     string
+	OCSF    string
 }
 
 // IsWrong reports whether a filter means nothing.
@@ -250,6 +252,8 @@ func (p *incidentListPage) paging(f filters, q store.Query, found store.Page) {
 	}
 	p.CSV = withQuery("/incidents/export.csv", f.values())
 	p.Lines = withQuery("/incidents/export.jsonl", f.values())
+	p.ECS = withQuery("/incidents/export.ecs.jsonl", f.values())
+	p.OCSF = withQuery("/incidents/export.ocsf.jsonl", f.values())
 }
 
 // active lists the filters that are set, in words.

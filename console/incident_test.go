@@ -3,6 +3,7 @@ package console
 import (
 	"encoding/csv"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -320,6 +321,81 @@ func TestExports(t *testing.T) {
 	if a := s.get("/incidents/export.csv?rule=x"); a.StatusCode != http.StatusBadRequest {
 		t.Errorf("a wrong filter: %s", a.Status)
 	}
+}
+
+// What leaves for other systems is one document a line, in their names, with
+// nothing added and nothing lost of what the list shows.
+func TestExportsForOtherSystems(t *testing.T) {
+	stopped, noted, patched := storetest.Event(1), storetest.Event(4), storetest.Event(7)
+	patched.Matches = slices.Clone(patched.Matches)
+	patched.Matches[0].Hole = &event.Hole{CVE: "CVE-2020-25213", Product: "plugin/wp-file-manager", Affected: "up to 6.8"}
+	events := append(hostileEvents(6), stopped, noted, patched)
+	s := newSite(t, events...).signedIn()
+	read := func(path string) map[string]map[string]any {
+		a := s.get(path)
+		if a.StatusCode != http.StatusOK || a.Header.Get("Content-Type") != "application/x-ndjson; charset=utf-8" {
+			t.Fatalf("%s: %s", path, a.Status)
+		}
+		byID := map[string]map[string]any{}
+		for line := range strings.Lines(a.body) {
+			var doc map[string]any
+			if err := json.Unmarshal([]byte(line), &doc); err != nil {
+				t.Fatalf("%s: %v", path, err)
+			}
+			id := at(doc, "event.id")
+			if id == nil {
+				id = at(doc, "metadata.uid")
+			}
+			byID[id.(string)] = doc
+		}
+		return byID
+	}
+	check := func(doc map[string]any, want map[string]any) {
+		t.Helper()
+		for path, w := range want {
+			if got := at(doc, path); fmt.Sprint(got) != fmt.Sprint(w) {
+				t.Errorf("%s is %v, want %v", path, got, w)
+			}
+		}
+	}
+	ecs := read("/incidents/export.ecs.jsonl")
+	if len(ecs) != len(events) {
+		t.Errorf("%d of %d events", len(ecs), len(events))
+	}
+	check(ecs[stopped.ID], map[string]any{
+		"@timestamp": stopped.Time.UTC().Format(time.RFC3339Nano), "event.kind": "alert", "event.type": "[denied]", "event.category": "[intrusion_detection web]",
+		"source.ip": stopped.Client.Addr, "url.original": stopped.Request.Target, "url.domain": stopped.Request.Host, "http.request.method": stopped.Request.Method,
+		"rule.id": "[942100]", "qorgan.code": stopped.Code, "qorgan.site": stopped.Site, "ecs.version": "8.11.0", "vulnerability": nil,
+	})
+	check(ecs[noted.ID], map[string]any{"event.type": "[allowed]", "event.action": "detected"})
+	check(ecs[patched.ID], map[string]any{"vulnerability.id": "CVE-2020-25213"})
+	ocsf := read("/incidents/export.ocsf.jsonl?site=" + url.QueryEscape(stopped.Site))
+	for _, e := range events {
+		if _, ok := ocsf[e.ID]; ok != (e.Site == stopped.Site) {
+			t.Errorf("%s of %s is there: %t", e.ID, e.Site, ok)
+		}
+	}
+	check(ocsf[stopped.ID], map[string]any{
+		"class_uid": 2004, "type_uid": 200401, "category_uid": 2, "action_id": 2, "disposition_id": 2, "finding_info.uid": stopped.Code,
+		"finding_info.analytic.uid": "942100", "metadata.version": "1.3.0",
+	})
+	if got, ok := ocsf[stopped.ID]["time"].(float64); !ok || int64(got) != stopped.Time.UnixMilli() {
+		t.Errorf("time is %v", ocsf[stopped.ID]["time"])
+	}
+	check(ocsf[noted.ID], map[string]any{"action_id": 1, "disposition_id": 17})
+}
+
+// at walks a document along a dotted path.
+func at(doc map[string]any, path string) any {
+	var v any = doc
+	for name := range strings.SplitSeq(path, ".") {
+		m, ok := v.(map[string]any)
+		if !ok {
+			return nil
+		}
+		v = m[name]
+	}
+	return v
 }
 
 func TestExclusionIsNarrow(t *testing.T) {

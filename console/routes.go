@@ -38,6 +38,8 @@ func (s *Server) table() []route {
 		{"GET /incidents/later", s.incidentsLater, !public},
 		{"GET /incidents/export.csv", s.exportCSV, !public},
 		{"GET /incidents/export.jsonl", s.exportLines, !public},
+		{"GET /incidents/export.ecs.jsonl", s.exportECS, !public},
+		{"GET /incidents/export.ocsf.jsonl", s.exportOCSF, !public},
 		{"GET /incidents/{id}", s.incident, !public},
 		{"GET /incidents/{id}/mistake", s.mistake, !public},
 		{"POST /incidents/{id}/mistake", s.letPass, !public},
