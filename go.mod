@@ -19,7 +19,7 @@ require (
 	github.com/prometheus/client_golang v1.25.0 // metrics
 	github.com/rogpeppe/go-internal v1.16.0 // test: the command line as scripts
 	github.com/rs/zerolog v1.35.1 // the log
-	go.uber.org/zap v1.28.0 // certmagic logs through it; adapted to our log
+	go.uber.org/zap v1.28.0 // indirect; certmagic logs through it; adapted to our log
 	golang.org/x/crypto v0.58.0 // argon2id for passwords
 	golang.org/x/net v0.62.0 // international host names; HTML entities; test: HTTP/2 frames
 	golang.org/x/sync v0.24.0 // one compilation for many askers
@@ -31,6 +31,8 @@ require (
 	rsc.io/binaryregexp v0.2.0 // what the judge matches bytes with that are no UTF-8
 )
 
+require github.com/jackc/pgx/v5 v5.12.0 // certificates that several edges share; only certs/postgres may import it
+
 require (
 	github.com/beorn7/perks v1.0.1 // indirect
 	github.com/caddyserver/zerossl v0.1.6 // indirect
@@ -39,6 +41,9 @@ require (
 	github.com/goccy/go-json v0.10.5 // indirect
 	github.com/gotnospirit/makeplural v0.0.0-20180622080156-a5f48d94d976 // indirect
 	github.com/gotnospirit/messageformat v0.0.0-20221001023931-dfe49f1eb092 // indirect
+	github.com/jackc/pgpassfile v1.0.0 // indirect
+	github.com/jackc/pgservicefile v0.0.0-20240606120523-5a60cdf6a761 // indirect
+	github.com/jackc/puddle/v2 v2.2.3 // indirect
 	github.com/kaptinlin/go-i18n v0.1.4 // indirect
 	github.com/kaptinlin/jsonschema v0.4.6 // indirect
 	github.com/klauspost/cpuid/v2 v2.4.0 // indirect

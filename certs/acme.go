@@ -29,9 +29,10 @@ const (
 
 // ACMEOptions configure an ACME manager.
 type ACMEOptions struct {
-	Dir     string  // folder for accounts, keys and certificates
-	Storage Storage // instead of the folder; several edges may share it
-	Shared  bool    // whether they do
+	Dir     string       // folder for accounts, keys and certificates
+	Storage Storage      // instead of the folder; several edges may share it
+	Shared  bool         // whether they do
+	Closed  func() error // called at the end of Close; may be nil
 
 	Email       string      // the contact of authorities that name none
 	Authorities []Authority // in the order they are tried; Let's Encrypt when empty
@@ -197,5 +198,8 @@ func (a *ACME) Close() error {
 		ca.plain.CloseIdleConnections()
 	}
 	a.door.close()
+	if a.o.Closed != nil {
+		return a.o.Closed()
+	}
 	return nil
 }

@@ -82,7 +82,7 @@ func causeOf(err error) Cause {
 		return CauseAsk
 	case errors.Is(err, errOwnLimit):
 		return CauseOwnLimit
-	case errors.As(err, &path):
+	case errors.As(err, &path), errors.Is(err, errSealed):
 		return CauseStorage
 	}
 	if p, ok := problem(err); ok {

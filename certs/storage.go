@@ -116,8 +116,11 @@ func (s *shelf) loadPair(ctx context.Context, authority, subject string, last bo
 	case leaf.VerifyHostname(strings.Replace(subject, "*.", "any.", 1)) != nil:
 		return nil, s.setAside(ctx, fmt.Errorf("it is for %s", strings.Join(leaf.DNSNames, ", ")), crtName)
 	}
-	if block, _ := pem.Decode(key); block == nil {
+	switch block, _ := pem.Decode(key); {
+	case block == nil:
 		return nil, s.setAside(ctx, errors.New("it is no PEM"), keyName)
+	case block.Type == sealedType:
+		return nil, fmt.Errorf("read %s: %w", keyName, errSealed)
 	}
 	pair, err := tls.X509KeyPair(crt, key)
 	if err != nil && !last {

@@ -46,6 +46,13 @@ type TLS struct {
 	Ask *url.URL `yaml:"ask"`
 	// NewNames bounds certificates of names that fit a wildcard of hosts only.
 	NewNames NewNames `yaml:"new_names"`
+	// Storage is the address of a PostgreSQL in which several edges keep the
+	// certificates of the same names: postgres://user:password@host/database. One
+	// edge issues, all serve. A folder below data by default.
+	Storage Secret `yaml:"storage"`
+	// StorageKey encrypts private keys in the storage: 32 bytes in base64, as
+	// openssl rand -base64 32 makes them. Not encrypted by default.
+	StorageKey Secret `yaml:"storage_key"`
 	// Addresses are this edge's addresses as the internet sees them: a name that
 	// leads to any other gets no certificate. By default none, and where a name
 	// leads is not looked at: behind NAT, a load balancer or a CDN the edge can

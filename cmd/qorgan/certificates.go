@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -14,6 +15,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/qorgan/qorgan/certs"
+	"github.com/qorgan/qorgan/certs/postgres"
 	"github.com/qorgan/qorgan/config"
 )
 
@@ -94,7 +96,7 @@ func prepareFiles(files *certs.Files, c *config.Config) (*certs.FileSet, error) 
 // is no listener.
 func newACME(c *config.Config, folder string, httpPort, tlsPort int, serves, written func(name string) bool, log zerolog.Logger) (*certs.ACME, error) {
 	o := certs.ACMEOptions{
-		Dir: acmeFolder(folder), Email: c.TLS.Email, Serves: serves, Written: written,
+		Email: c.TLS.Email, Serves: serves, Written: written,
 		HTTPPort: httpPort, TLSPort: tlsPort, Logger: component(log, "certs"),
 		Ask: c.TLS.Ask, NewNames: certs.NewNames{PerDomain: c.TLS.NewNames.PerDomain, PerHour: c.TLS.NewNames.PerHour},
 	}
@@ -105,7 +107,35 @@ func newACME(c *config.Config, folder string, httpPort, tlsPort int, serves, wri
 	for _, p := range c.TLS.Addresses {
 		o.Addresses = append(o.Addresses, p.Addr().Unmap())
 	}
-	return certs.NewACME(o)
+	var end func() error
+	if o.Storage, o.Shared, end, err = openStorage(context.Background(), c, folder); err != nil {
+		return nil, err
+	}
+	o.Closed = end
+	m, err := certs.NewACME(o)
+	if err != nil {
+		return nil, errors.Join(err, end())
+	}
+	return m, nil
+}
+
+// openStorage opens where certificates of public authorities are kept, and
+// returns what closes it.
+func openStorage(ctx context.Context, c *config.Config, folder string) (s certs.Storage, shared bool, end func() error, err error) {
+	s, end = certs.Folder(acmeFolder(folder)), func() error { return nil }
+	if at := c.TLS.Storage.Reveal(); at != "" {
+		db, err := postgres.Open(ctx, at)
+		if err != nil {
+			return nil, false, nil, c.Mistake("tls.storage", err.Error(), "postgres://user:password@host/database, of a PostgreSQL that runs")
+		}
+		s, shared, end = db, true, db.Close
+	}
+	if key := c.TLS.StorageKey.Reveal(); key != "" {
+		if s, err = certs.Sealed(s, key); err != nil {
+			return nil, false, nil, errors.Join(c.Mistake("tls.storage_key", err.Error(), "the output of openssl rand -base64 32, by file: or env:"), end())
+		}
+	}
+	return s, shared, end, nil
 }
 
 // acmeFolder is where the certificates of public authorities lie.

@@ -40,43 +40,47 @@ func (x certsPlace) load() (*config.Config, error) {
 	return c, nil
 }
 
-func (x certsPlace) stock() (*certs.Stock, error) {
+// stock opens the stock of certificates for do.
+func (x certsPlace) stock(do func(context.Context, *certs.Stock) error) error {
+	ctx := context.Background()
 	c, err := x.load()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	authorities, err := authorities(c)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return certs.OpenStock(certs.Folder(acmeFolder(c.CertificateFolder())), authorities), nil
+	storage, _, end, err := openStorage(ctx, c, c.CertificateFolder())
+	if err != nil {
+		return err
+	}
+	return errors.Join(do(ctx, certs.OpenStock(storage, authorities)), end())
 }
 
 type certsListCmd struct{ certsPlace }
 
 // Run prints names, those that need somebody first.
 func (l certsListCmd) Run(p *process) error {
-	stock, err := l.stock()
-	if err != nil {
-		return err
-	}
-	list, err := stock.List(context.Background())
-	if err != nil {
-		return err
-	}
-	slices.SortStableFunc(list, func(a, b certs.Status) int { return certificateNeed(b.State) - certificateNeed(a.State) })
-	w := tabwriter.NewWriter(p.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "NAME\tSTATE\tUNTIL\tNEXT\tAUTHORITY\tLAST FAILURE")
-	day := func(t time.Time) string {
-		if t.IsZero() {
-			return "-"
+	return l.stock(func(ctx context.Context, stock *certs.Stock) error {
+		list, err := stock.List(ctx)
+		if err != nil {
+			return err
 		}
-		return t.Local().Format("2006-01-02 15:04")
-	}
-	for _, s := range list {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", s.Name, s.State, day(s.NotAfter), day(s.Next), dash(s.Authority), dash(s.Error))
-	}
-	return w.Flush()
+		slices.SortStableFunc(list, func(a, b certs.Status) int { return certificateNeed(b.State) - certificateNeed(a.State) })
+		w := tabwriter.NewWriter(p.out, 0, 0, 2, ' ', 0)
+		fmt.Fprintln(w, "NAME\tSTATE\tUNTIL\tNEXT\tAUTHORITY\tLAST FAILURE")
+		day := func(t time.Time) string {
+			if t.IsZero() {
+				return "-"
+			}
+			return t.Local().Format("2006-01-02 15:04")
+		}
+		for _, s := range list {
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", s.Name, s.State, day(s.NotAfter), day(s.Next), dash(s.Authority), dash(s.Error))
+		}
+		return w.Flush()
+	})
 }
 
 func dash(s string) string {
@@ -99,25 +103,23 @@ type certsRenewCmd struct {
 
 // Run asks for one renewal after the other.
 func (r certsRenewCmd) Run(p *process) error {
-	stock, err := r.stock()
-	if err != nil {
-		return err
-	}
-	var errs []error
-	for _, name := range r.Name {
-		ctx, cancel := context.WithTimeout(context.Background(), r.Wait)
-		got, err := stock.AskRenewal(ctx, name)
-		cancel()
-		switch {
-		case err != nil:
-			errs = append(errs, withHint(err, "is an edge running that serves the name, with the same --data and --tls acme?"))
-		case got.State == certs.Failed:
-			errs = append(errs, fmt.Errorf("renew %s: %s", name, got.Error))
-		default:
-			fmt.Fprintf(p.out, "%s: valid until %s\n", name, got.NotAfter.Local().Format(time.DateTime))
+	return r.stock(func(ctx context.Context, stock *certs.Stock) error {
+		var errs []error
+		for _, name := range r.Name {
+			ctx, cancel := context.WithTimeout(ctx, r.Wait)
+			got, err := stock.AskRenewal(ctx, name)
+			cancel()
+			switch {
+			case err != nil:
+				errs = append(errs, withHint(err, "is an edge running that serves the name, with the same --data and --tls acme?"))
+			case got.State == certs.Failed:
+				errs = append(errs, fmt.Errorf("renew %s: %s", name, got.Error))
+			default:
+				fmt.Fprintf(p.out, "%s: valid until %s\n", name, got.NotAfter.Local().Format(time.DateTime))
+			}
 		}
-	}
-	return errors.Join(errs...)
+		return errors.Join(errs...)
+	})
 }
 
 type certsRevokeCmd struct {
@@ -128,16 +130,14 @@ type certsRevokeCmd struct {
 
 // Run revokes.
 func (r certsRevokeCmd) Run(p *process) error {
-	stock, err := r.stock()
-	if err != nil {
-		return err
-	}
-	reason := map[string]int{"unspecified": 0, "stolen": 1, "superseded": 4, "ceased": 5}[r.Reason]
-	if err := stock.Revoke(context.Background(), r.Name, reason); err != nil {
-		return err
-	}
-	fmt.Fprintf(p.out, "%s: revoked\n", r.Name)
-	return nil
+	return r.stock(func(ctx context.Context, stock *certs.Stock) error {
+		reason := map[string]int{"unspecified": 0, "stolen": 1, "superseded": 4, "ceased": 5}[r.Reason]
+		if err := stock.Revoke(ctx, r.Name, reason); err != nil {
+			return err
+		}
+		fmt.Fprintf(p.out, "%s: revoked\n", r.Name)
+		return nil
+	})
 }
 
 type certsImportCmd struct {
@@ -147,24 +147,22 @@ type certsImportCmd struct {
 
 // Run takes what it finds and says of each what became of it.
 func (i certsImportCmd) Run(p *process) error {
-	stock, err := i.stock()
-	if err != nil {
-		return err
-	}
-	found, err := stock.Import(context.Background(), i.Folder)
-	taken := 0
-	for _, f := range found {
-		if f.Err != nil {
-			fmt.Fprintf(p.out, "%s: not taken: %s\n", f.File, f.Err)
-			continue
+	return i.stock(func(ctx context.Context, stock *certs.Stock) error {
+		found, err := stock.Import(ctx, i.Folder)
+		taken := 0
+		for _, f := range found {
+			if f.Err != nil {
+				fmt.Fprintf(p.out, "%s: not taken: %s\n", f.File, f.Err)
+				continue
+			}
+			taken++
+			fmt.Fprintf(p.out, "%s: taken for %s until %s\n", f.File, strings.Join(f.Names, ", "), f.NotAfter.Local().Format(time.DateOnly))
 		}
-		taken++
-		fmt.Fprintf(p.out, "%s: taken for %s until %s\n", f.File, strings.Join(f.Names, ", "), f.NotAfter.Local().Format(time.DateOnly))
-	}
-	if err == nil && taken == 0 {
-		err = withHint(fmt.Errorf("find certificates in %s: none was taken", i.Folder), "the folder live of certbot, or certificates of Caddy")
-	}
-	return err
+		if err == nil && taken == 0 {
+			err = withHint(fmt.Errorf("find certificates in %s: none was taken", i.Folder), "the folder live of certbot, or certificates of Caddy")
+		}
+		return err
+	})
 }
 
 type certsExportCmd struct {
@@ -175,21 +173,19 @@ type certsExportCmd struct {
 
 // Run writes two files. The key is readable by its owner alone.
 func (e certsExportCmd) Run(p *process) error {
-	stock, err := e.stock()
-	if err != nil {
-		return err
-	}
-	chain, key, err := stock.Export(context.Background(), e.Name)
-	if err != nil {
-		return err
-	}
-	base := filepath.Join(e.To, strings.Replace(e.Name, "*", "_", 1))
-	if err := os.WriteFile(base+".key", key, 0o600); err != nil {
-		return fmt.Errorf("write key: %w", err)
-	}
-	if err := os.WriteFile(base+".pem", chain, 0o644); err != nil {
-		return fmt.Errorf("write certificate: %w", err)
-	}
-	fmt.Fprintf(p.out, "%s.pem\n%s.key\n", base, base)
-	return nil
+	return e.stock(func(ctx context.Context, stock *certs.Stock) error {
+		chain, key, err := stock.Export(ctx, e.Name)
+		if err != nil {
+			return err
+		}
+		base := filepath.Join(e.To, strings.Replace(e.Name, "*", "_", 1))
+		if err := os.WriteFile(base+".key", key, 0o600); err != nil {
+			return fmt.Errorf("write key: %w", err)
+		}
+		if err := os.WriteFile(base+".pem", chain, 0o644); err != nil {
+			return fmt.Errorf("write certificate: %w", err)
+		}
+		fmt.Fprintf(p.out, "%s.pem\n%s.key\n", base, base)
+		return nil
+	})
 }
