@@ -17,6 +17,7 @@ require (
 	github.com/petar-dambovaliev/aho-corasick v0.0.0-20250424160509-463d218d4745 // the judge's own word search, so that the fast path finds the same
 	github.com/pires/go-proxyproto v0.15.0 // the PROXY protocol
 	github.com/prometheus/client_golang v1.25.0 // metrics
+	github.com/quic-go/quic-go v0.65.0 // HTTP/3, where a configuration asks for it; only proxy may import it
 	github.com/rogpeppe/go-internal v1.16.0 // test: the command line as scripts
 	github.com/rs/zerolog v1.35.1 // the log
 	go.uber.org/zap v1.28.0 // indirect; certmagic logs through it; adapted to our log
@@ -57,6 +58,7 @@ require (
 	github.com/prometheus/client_model v0.6.3 // indirect
 	github.com/prometheus/common v0.72.0 // indirect
 	github.com/prometheus/procfs v0.22.0 // indirect
+	github.com/quic-go/qpack v0.6.0 // indirect
 	github.com/remyoudompheng/bigfft v0.0.0-20230129092748-24d4a6f8daec // indirect
 	github.com/tidwall/gjson v1.18.0 // indirect
 	github.com/tidwall/match v1.1.1 // indirect

@@ -20,6 +20,9 @@ type Config struct {
 	// HTTPS lists the TLS listeners, host:port; "off" for none. By default
 	// ":443", or ":8443" where the process may not open ports below 1024.
 	HTTPS []string `yaml:"https"`
+	// HTTP3 answers HTTP/3 too, on the UDP ports of https, and tells visitors so.
+	// A firewall must let UDP through. false by default.
+	HTTP3 bool `yaml:"http3"`
 	// Admin is the listener for metrics and health, host:port. Off by default.
 	// It has no sign-in: keep it on a loopback or private address.
 	Admin string `yaml:"admin"`

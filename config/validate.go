@@ -98,6 +98,9 @@ func (k checker) process() {
 	}
 	k.consoleName()
 	k.capacity()
+	if k.HTTP3 && (k.TLS.Mode == "off" || isOff(k.HTTPS) || len(k.HTTPS) == 0) {
+		k.wrong("http3", "https: :443 and tls: {mode: internal}, or leave it out", "HTTP/3 needs TLS listeners")
+	}
 }
 
 // capacity checks what bounds all requests together; 0 is the default.

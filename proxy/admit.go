@@ -22,6 +22,14 @@ func (c *call) admit(t *table, r *http.Request) *exchange.Refusal {
 	if r.Method == http.MethodConnect {
 		return c.refusal(r.Method, http.StatusMethodNotAllowed, "connect")
 	}
+	if c.conn.wire == nil { // whose head was not read strictly
+		if hosts := r.Header["Host"]; len(hosts) > 0 && (len(hosts) > 1 || !strings.EqualFold(hosts[0], c.host)) {
+			return c.refusal(r.Method, http.StatusBadRequest, wire.HostRepeated)
+		}
+		if !wire.ValidHost(c.host) {
+			return c.refusal(r.Method, http.StatusBadRequest, wire.HostInvalid)
+		}
+	}
 	// Connections of one certificate may be reused for another name (RFC 9110,
 	// section 7.4): welcome within a site, refused across sites.
 	if tls := r.TLS; tls != nil && tls.ServerName != "" && t.hosts.find(routingHost(tls.ServerName)) != c.site {

@@ -31,6 +31,7 @@ type call struct {
 	path, query  string // of the request line the upstream gets
 	bareQuestion bool   // the target ends with a "?" and nothing after it
 	aborted      bool   // the answer was cut
+	http3        bool   // may be told of to who came over TLS
 	upstreamKind string // how the upstream failed
 
 	entered bool  // counts as a request of its site
@@ -158,6 +159,7 @@ func (c *call) begin(t *table, r *http.Request) *http.Request {
 		c.x.Site, c.x.Profile = c.site.conf, c.site.conf.Profile
 	}
 	c.x.Client = clientAddr(c.x.Peer.Addr(), r.Header, trusted)
+	c.http3 = t.conf.HTTP3
 	c.seenScheme(r, len(trusted) > 0 && within(c.x.Peer.Addr(), trusted))
 	c.x.HTTPS = c.scheme == "https"
 	r = r.WithContext(exchange.With(&c.callContext, &c.x))

@@ -73,7 +73,7 @@ func within(a netip.Addr, prefixes []netip.Prefix) bool {
 
 // addrPort reads the address of a socket; the zero value for anything else.
 func addrPort(a net.Addr) netip.AddrPort {
-	if t, ok := a.(*net.TCPAddr); ok {
+	if t, ok := a.(interface{ AddrPort() netip.AddrPort }); ok { // TCP and UDP
 		ap := t.AddrPort()
 		return netip.AddrPortFrom(plain(ap.Addr()), ap.Port())
 	}

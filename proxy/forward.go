@@ -154,6 +154,9 @@ func (c *call) answer(w http.ResponseWriter, resp *http.Response) {
 			h["Strict-Transport-Security"] = []string{c.site.hsts}
 		}
 	}
+	if c.http3 && c.x.TLS && c.x.Proto != "HTTP/3.0" {
+		h["Alt-Svc"] = []string{altSvc(c.host)}
+	}
 	announced := announceTrailers(h, resp.Trailer)
 	w.WriteHeader(resp.StatusCode)
 

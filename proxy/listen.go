@@ -242,6 +242,7 @@ type conn struct {
 	held        *capacity.Conn // nil where connections are not counted
 	until       time.Time      // the write deadline set on it (HTTP/1 only)
 	resets      resets
+	quic        bool
 }
 
 // patient gives the visitor of an HTTP/1 connection so long to take what is

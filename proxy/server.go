@@ -52,8 +52,10 @@ type Server struct {
 	table     atomic.Pointer[table]
 	changing  sync.Mutex // one Listen, Reload or stop at a time
 	listeners map[address]*listener
-	feed      *feed // of HTTP/1
-	feed2     *feed // of HTTP/2
+	quic      map[string]*quicListener // by the address of their TLS listener
+	leaving   sync.WaitGroup           // those that a reload took away
+	feed      *feed                    // of HTTP/1
+	feed2     *feed                    // of HTTP/2
 	tunnels   tunnels
 	load      *capacity.Capacity
 	sheds     sheds
@@ -78,7 +80,7 @@ func New(o Options) (*Server, error) {
 		return nil, fmt.Errorf("register metrics: %w", err)
 	}
 	s := &Server{opts: o, log: o.Logger, pages: pages, metrics: m, record: o.Record, masked: newMaskedTargets(),
-		listeners: make(map[address]*listener), feed: newFeed(), feed2: newFeed()}
+		listeners: make(map[address]*listener), quic: make(map[string]*quicListener), feed: newFeed(), feed2: newFeed()}
 	s.ended, s.cancel = context.WithCancel(context.Background())
 	s.refuse = s.writeRefusal
 
@@ -174,6 +176,13 @@ func (s *Server) Listen() error {
 	for _, l := range opened {
 		s.listeners[l.address] = l
 	}
+	if err := s.changeQUIC(s.opts.Config, opened, false); err != nil {
+		for _, l := range opened {
+			_ = l.Close()
+			delete(s.listeners, l.address)
+		}
+		return err
+	}
 	return nil
 }
 
@@ -210,6 +219,9 @@ func (s *Server) Run(ctx context.Context) error {
 	for _, l := range s.listeners {
 		l.start(s)
 	}
+	for _, l := range s.quic {
+		l.start(s)
+	}
 	s.changing.Unlock()
 	owned.Go(func() { serving <- s.http.Serve(s.feed) })
 	owned.Go(func() { serving <- s.http2.Serve(s.feed2) })
@@ -241,15 +253,18 @@ func (s *Server) drain() {
 	}
 	s.changing.Unlock()
 
-	patience := s.table.Load().conf.Drain
-	if patience <= 0 {
-		patience = defaultDrain
-	}
+	patience := s.patience()
 	// The context that ended Run is over; the drain has a time of its own.
 	ctx, cancel := context.WithTimeout(s.ended, patience)
 	defer cancel()
 	s.log.Info().Dur("patience", patience).Int64("in_flight", s.metrics.flying.Load()).Msg("draining")
 	var both sync.WaitGroup
+	s.changing.Lock()
+	for hostPort, l := range s.quic {
+		delete(s.quic, hostPort)
+		both.Go(func() { l.stop(ctx) })
+	}
+	s.changing.Unlock()
 	for _, server := range []*http.Server{s.http, s.http2} {
 		both.Go(func() {
 			if err := server.Shutdown(ctx); err != nil {
@@ -259,6 +274,7 @@ func (s *Server) drain() {
 		})
 	}
 	both.Wait()
+	s.leaving.Wait()
 	s.tunnels.wait(ctx)
 	s.tunnels.close()
 	s.feed.close()
@@ -298,6 +314,12 @@ func (s *Server) Reload(c *config.Config) error {
 	}
 	opened, err := s.open(missing)
 	if err != nil {
+		return fmt.Errorf("reload: %w", err)
+	}
+	if err := s.changeQUIC(c, opened, true); err != nil {
+		for _, l := range opened {
+			_ = l.Close()
+		}
 		return fmt.Errorf("reload: %w", err)
 	}
 	s.table.Store(next)

@@ -81,13 +81,16 @@ func (w *writer) WriteHeader(status int) {
 		// What is left of the body must never be read as the next request.
 		w.inner.Header()["Connection"] = []string{"close"}
 	}
+	if w.conn != nil && w.conn.quic {
+		delete(w.inner.Header(), "Connection") // means nothing there, and clients take it for an error
+	}
 	w.inner.WriteHeader(status)
 }
 
 // Write implements io.Writer.
 func (w *writer) Write(p []byte) (int, error) {
 	if w.status == 0 {
-		w.status = http.StatusOK
+		w.WriteHeader(http.StatusOK)
 	}
 	w.hold()
 	n, err := w.inner.Write(p)
@@ -99,7 +102,7 @@ func (w *writer) Write(p []byte) (int, error) {
 // FlushError is what http.ResponseController.Flush calls.
 func (w *writer) FlushError() error {
 	if w.status == 0 {
-		w.status = http.StatusOK
+		w.WriteHeader(http.StatusOK)
 	}
 	w.hold()
 	defer w.letGo()

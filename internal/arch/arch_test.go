@@ -46,6 +46,7 @@ var doors = []struct {
 	{"github.com/alecthomas/kong", []string{"cmd/qorgan"}, "only the command line reads the command line"},
 	{"database/sql", []string{"console/store", "report"}, "SQL stands in two places"},
 	{"modernc.org/sqlite", []string{"console/store", "report"}, "SQL stands in two places"},
+	{"github.com/quic-go", []string{"proxy"}, "what comes in over a socket is one room's matter"},
 	{"github.com/pires/go-proxyproto", []string{"proxy"}, "who the client is, is decided at the listener"},
 }
 

@@ -5,6 +5,10 @@ import (
 	"net/netip"
 )
 
+// ValidHost is how an authority that came over HTTP/2 or 3 is held to the same
+// grammar.
+func ValidHost(h string) bool { return validHost([]byte(h)) }
+
 // validHost reports whether h is a host with an optional port, as a Host line
 // or a target's authority names it: a registered name of letters, digits, "-",
 // "_" and ".", an IPv4 address, or an IPv6 address in brackets. What RFC 3986
