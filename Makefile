@@ -7,7 +7,7 @@ RACE := $(shell [ "$$($(GO) env CGO_ENABLED)" = 1 ] && command -v "$$($(GO) env 
 ALL := ./...
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint crs bench bench-peers bench-sites e2e e2e-parts test-acme acme-scanner differential cover fuzz docs
+.PHONY: help run build test lint crs bench bench-peers bench-sites e2e e2e-parts test-acme acme-scanner differential cover fuzz siege docs
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -84,13 +84,14 @@ cover: ## Coverage of the hermetic tests: cover.html
 	$(GO) tool cover -html=cover.out -o cover.html
 	$(GO) tool cover -func=cover.out | tail -1
 
-FUZZTIME ?= 15s
-fuzz: ## Every fuzz target for FUZZTIME (15s)
-	@for pkg in $$($(GO) list $(ALL)); do \
-	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
-	    echo "$$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; \
-	  done; \
-	done
+FUZZTIME ?= 60s
+fuzz: ## Every fuzz target for FUZZTIME (60s), one after the other
+	FUZZTIME=$(FUZZTIME) tools/fuzz.sh $(GO) $(ALL)
+
+SIEGE ?= 60s
+HERD ?= 20000
+siege: ## For SIEGE (60s): a header bomb, a herd of HERD (20000) slow connections; h2spec
+	cd siege && $(GO) test -count 1 -v -timeout 30m ./... -args -for $(SIEGE) -n $(HERD)
 
 docs: ## docs/config.md and the tables of docs/patches.md and docs/profiles.md, from what they describe
 	$(GO) test ./config -run TestDocumentation -update

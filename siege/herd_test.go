@@ -29,9 +29,6 @@ func TestHerd(t *testing.T) {
 	// A herdsman is a process: one may have only so many descriptors.
 	each := max(min(int(limit.Cur)-200, 8000), 100)
 	var herdsmen []*herdsman
-	for left := *herdSize; left > 0; left -= each {
-		herdsmen = append(herdsmen, drive(t, e, len(herdsmen), min(left, each)))
-	}
 	all := func() (open, ever int64) {
 		for _, h := range herdsmen {
 			open, ever = open+h.open.Load(), ever+h.ever.Load()
@@ -40,6 +37,9 @@ func TestHerd(t *testing.T) {
 	}
 	most := int64(0)
 	grown, times, failed := e.besiege(t, e.visitor("127.0.0.2"), func(stop <-chan struct{}) {
+		for left := *herdSize; left > 0; left -= each {
+			herdsmen = append(herdsmen, drive(t, e, len(herdsmen), min(left, each)))
+		}
 		tick := time.NewTicker(100 * time.Millisecond)
 		defer tick.Stop()
 		for {
@@ -118,7 +118,7 @@ func herdMain() {
 	for i := range o.Connections {
 		herd.Go(func() {
 			from := fmt.Sprintf("127.%d.%d.1", 10+o.Number, i/100) // a hundred each
-			time.Sleep(time.Duration(i) * 500 * time.Microsecond)
+			time.Sleep(time.Duration(i) * 2 * time.Millisecond) // none comes all at once
 			for {
 				if c, err := slow(o, i, from); err == nil {
 					ever.Add(1)
@@ -126,7 +126,7 @@ func herdMain() {
 					linger(c, i)
 					open.Add(-1)
 				}
-				time.Sleep(500 * time.Millisecond)
+				time.Sleep(2 * time.Second)
 			}
 		})
 	}
@@ -170,7 +170,7 @@ func linger(c net.Conn, i int) {
 	defer c.Close()
 	b := make([]byte, 1)
 	for {
-		time.Sleep(time.Second)
+		time.Sleep(3 * time.Second)
 		if i%4 == 1 {
 			if _, err := c.Read(b); err != nil {
 				return
