@@ -118,7 +118,7 @@ func herdMain() {
 	for i := range o.Connections {
 		herd.Go(func() {
 			from := fmt.Sprintf("127.%d.%d.1", 10+o.Number, i/100) // a hundred each
-			time.Sleep(time.Duration(i) * 2 * time.Millisecond) // none comes all at once
+			time.Sleep(time.Duration(i) * 2 * time.Millisecond)    // none comes all at once
 			for {
 				if c, err := slow(o, i, from); err == nil {
 					ever.Add(1)
