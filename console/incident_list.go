@@ -156,6 +156,7 @@ type incidentListPage struct {
 	Sites   []string
 	Classes []option
 	Spans   []spanLink
+	Days    *days // nil without a picture
 	Rows    []row
 	Count   int64
 	Many    bool   // more than Count
@@ -210,6 +211,9 @@ func (s *Server) incidentList(w http.ResponseWriter, r *http.Request, v *visit) 
 			return err
 		}
 		page.Count, page.Many = int64(min(count, countLimit)), count > countLimit
+		if page.Days, err = s.newDays(r, f, q, v.now); err != nil {
+			return err
+		}
 		q.Before, q.After = store.Cursor(r.URL.Query().Get("before")), store.Cursor(r.URL.Query().Get("after"))
 		if !q.Before.Valid() || !q.After.Valid() {
 			return errBadInput

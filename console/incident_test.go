@@ -457,3 +457,41 @@ func TestExclusionIsNarrow(t *testing.T) {
 }
 
 var readAll = store.Query{Limit: 1000}
+
+// The picture counts what the list selects, and leads to each day.
+func TestDays(t *testing.T) {
+	var events []event.Event
+	day := time.Now().UTC().Truncate(24 * time.Hour)
+	for i, ago := range []int{0, 0, 3, 3, 3, 40} {
+		e := storetest.Event(i)
+		e.ID, e.Code = event.NewID()
+		e.Time, e.Site, e.Action = day.AddDate(0, 0, -ago).Add(time.Duration(i)*time.Microsecond), "a.kz", event.Blocked
+		if i == 4 {
+			e.Site, e.Action = "b.kz", event.Detected
+		}
+		events = append(events, e)
+	}
+	s := newSite(t, events...).signedIn()
+	s.now = func() time.Time { return day.Add(time.Hour) }
+	label := func(ago int, n string) string {
+		at := day.AddDate(0, 0, -ago)
+		return `aria-label="` + s.words.languages[0].Day(at, s.now().UTC()) + `: ` + n + `"`
+	}
+	for path, want := range map[string][]string{
+		"/incidents":                      {label(0, "2"), label(3, "3"), label(40, "1"), "6 in all", "3 on the busiest day", `class="bar-noted"`},
+		"/incidents?span=week":            {label(0, "2"), label(3, "3"), "5 in all"},
+		"/incidents?site=b.kz":            {label(3, "1"), "1 in all", "site=b.kz&amp;to=" + day.AddDate(0, 0, -3).Format(time.DateOnly)},
+		"/incidents?action=blocked":       {label(3, "2"), "5 in all"},
+		"/incidents?class=xss&site=no.kz": nil, "/incidents?span=day": nil, "/incidents?text=union": nil, "/incidents?rule=942100": nil,
+	} {
+		a := s.get(path)
+		if got := strings.Contains(a.body, `class="days"`); got != (want != nil) {
+			t.Errorf("%s has a picture: %t", path, got)
+		}
+		for _, w := range want {
+			if !strings.Contains(a.body, w) {
+				t.Errorf("%s lacks %s", path, w)
+			}
+		}
+	}
+}

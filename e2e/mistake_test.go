@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -62,6 +63,7 @@ func mistaken(t *testing.T, ctx context.Context, e *edge, base, language string)
 	if code == "" {
 		t.Fatal("the comment was not refused")
 	}
+	e.stored(t, code)
 	do(t, ctx, "find the incident by its code", chromedp.Navigate(base+"/"), clickText(languageName[language]), until(fmt.Sprintf("document.documentElement.lang === %q", language)),
 		chromedp.SetValue("#find", strings.ToLower(code), chromedp.ByQuery), chromedp.Submit("#find", chromedp.ByQuery), see(code), see(w.mistake))
 	lookAt(t, ctx, "incident-"+language)
@@ -85,8 +87,17 @@ func mistaken(t *testing.T, ctx context.Context, e *edge, base, language string)
 		return
 	}
 	wide := v.get("/search?q=x&file=/etc/passwd")
+	e.stored(t, wide)
 	do(t, ctx, "what would let attacks pass", chromedp.Navigate(base+"/incidents?text="+wide), clickText(w.mistake), see("No exception is offered"), see(";cat /etc/passwd"))
 	lookAt(t, ctx, "mistake-refused")
+}
+
+// stored waits until an incident is on record.
+func (e *edge) stored(t *testing.T, code string) {
+	t.Helper()
+	await(t, "incident "+code, func() bool {
+		return slices.ContainsFunc(e.events(t), func(i incident) bool { return i.Code == code })
+	})
 }
 
 var languageName = map[string]string{"en": "English", "ru": "Русский", "kk": "Қазақша"}

@@ -27,6 +27,11 @@ type Tally struct {
 // Hours returns the counts from from to to, oldest first, an entry for every
 // hour that has begun between them. An empty site is all sites.
 func (db *DB) Hours(ctx context.Context, from, to time.Time, site string) ([]Hour, error) {
+	return db.Counts(ctx, from, to, site, "", "")
+}
+
+// Counts is Hours for one class of attack and one action; empty ones are all.
+func (db *DB) Counts(ctx context.Context, from, to time.Time, site string, class event.Class, action event.Action) ([]Hour, error) {
 	first, end := from.Unix()/3600, (to.Unix()+3599)/3600
 	hours := make([]Hour, max(0, end-first))
 	for i := range hours {
@@ -37,8 +42,9 @@ func (db *DB) Hours(ctx context.Context, from, to time.Time, site string) ([]Hou
 		blocked, detected int64
 	}
 	rows, err := scanAll(ctx, db.read, func(rows *sql.Rows, r *row) error { return rows.Scan(&r.hour, &r.blocked, &r.detected) },
-		`SELECT hour, `+actions+` FROM hours WHERE hour >= ? AND hour < ? AND (? = '' OR site = ?) GROUP BY hour`,
-		event.Blocked, event.Detected, first, end, site, site)
+		`SELECT hour, `+actions+` FROM hours WHERE hour >= ? AND hour < ? AND (? = '' OR site = ?)
+			AND (? = '' OR class = ?) AND (? = '' OR action = ?) GROUP BY hour`,
+		event.Blocked, event.Detected, first, end, site, site, class, class, action, action)
 	if err != nil {
 		return nil, fmt.Errorf("count hours: %w", err)
 	}
