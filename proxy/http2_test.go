@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
@@ -177,10 +178,20 @@ func grown(do func()) uint64 {
 	return max(peak, before) - before
 }
 
+// dialElsewhere connects from another address of this machine than the attack,
+// where the system has one.
+func dialElsewhere(ctx context.Context, network, addr string) (net.Conn, error) {
+	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}
+	if c, err := d.DialContext(ctx, network, addr); err == nil {
+		return c, nil
+	}
+	return new(net.Dialer).DialContext(ctx, network, addr)
+}
+
 // benign asks over HTTP/2 and over plain HTTP.
 func (e *edge) benign(t *testing.T, trust *tls.Config) {
 	t.Helper()
-	tr := &http.Transport{TLSClientConfig: trust.Clone(), ForceAttemptHTTP2: true}
+	tr := &http.Transport{TLSClientConfig: trust.Clone(), ForceAttemptHTTP2: true, DialContext: dialElsewhere}
 	defer tr.CloseIdleConnections()
 	for _, u := range []string{"https://" + e.secure + "/ok", "http://" + e.addr + "/ok"} {
 		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
@@ -404,7 +415,7 @@ func TestRow43ZeroWindowReaders(t *testing.T) {
 			}
 		}
 	})
-	const conns = 4
+	const conns = 2 // more readers one client may not have
 	growth := grown(func() {
 		for range conns {
 			h := attack(t, e.secure, trust, false, http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})

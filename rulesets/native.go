@@ -1,6 +1,7 @@
 package rulesets
 
 import (
+	"bytes"
 	"strings"
 
 	"github.com/qorgan/qorgan/rulesets/reader"
@@ -28,7 +29,19 @@ func (t *transaction) nativeHead(r *reader.Request) {
 	}
 }
 
+// nativeContent gives Coraza the body. Its parsers stop at what the readers
+// refused, and what they do not reach no rule would see: the text is therefore
+// also shown as it came, as one parameter. Not a multipart body, whose files are
+// no text.
 func (t *transaction) nativeContent(r *reader.Request) error {
-	_, _, err := t.tx.WriteRequestBody(r.Body)
+	v := t.tx.Variables()
+	switch v.RequestBodyProcessor().Get() {
+	case "JSON", "XML":
+		v.ArgsPost().Add(rawBody, string(r.Body))
+	}
+	_, _, err := t.tx.WriteRequestBody(bytes.TrimPrefix(r.Body, []byte("\xef\xbb\xbf")))
 	return err
 }
+
+// rawBody is the parameter under which rules see a body as it came.
+const rawBody = "body"
