@@ -41,11 +41,13 @@ const (
 type dfa struct {
 	n       *nfa
 	class   [256]uint8
-	nclass  int // the class of the end of the text
+	some    []int // by class: a byte of it, -1 for the end of the text
+	nclass  int   // the class of the end of the text
 	stride  int
 	max     int // states
 	table   atomic.Pointer[dfaTable]
 	mu      sync.Mutex
+	made    int        // steps made so far, guarded by mu
 	scratch dfaScratch // guarded by mu
 	starts  [ctxCount][]startStep
 	atStart []bool    // instructions that a search starting anywhere waits at
@@ -92,6 +94,7 @@ type dfaScratch struct {
 	epoch   uint32
 	stack   []int32
 	threads []int32
+	closed  []int32
 	reports []int32
 	key     []byte
 }
@@ -101,6 +104,11 @@ func newDFA(n *nfa, max int, whole bool) *dfa {
 	d := &dfa{n: n, max: max, whole: whole}
 	d.class, d.nclass = n.classes()
 	d.stride = d.nclass + 1
+	d.some = make([]int, d.stride)
+	d.some[d.nclass] = -1
+	for b, c := range d.class {
+		d.some[c] = b
+	}
 	d.scratch.mark = make([]uint32, len(n.insts))
 	for i := range d.starts {
 		d.starts[i] = make([]startStep, d.stride)
@@ -306,6 +314,7 @@ func (d *dfa) make(t *dfaTable, at uint32, c int, budget *int) (*dfaTable, uint3
 		return t, 0
 	}
 	*budget--
+	d.made++
 	threads, ctx, reports := d.step(st, c)
 	if t.used == len(t.states) {
 		if _, known := t.index[d.key(threads, ctx, reports)]; !known {
@@ -386,15 +395,7 @@ func (d *dfa) step(st *dfaState, c int) (threads []int32, ctx uint8, reports []i
 // look returns which assertions hold between ctx and class c, what stands
 // before the next position, and a byte of the class (-1 at the end).
 func (d *dfa) look(ctx uint8, c int) (flags syntax.EmptyOp, next uint8, b int) {
-	b = -1
-	if c != d.nclass {
-		for i := range d.class {
-			if int(d.class[i]) == c {
-				b = i
-				break
-			}
-		}
-	}
+	b = d.some[c]
 	next = ctxOther
 	switch {
 	case b == '\n':
@@ -478,10 +479,16 @@ func (d *dfa) advance(threads, found []int32, flags syntax.EmptyOp, c, b int) (n
 	d.begin()
 	s := &d.scratch
 	for _, i := range threads {
-		d.followIf(i, flags)
+		if d.n.insts[i].op == opEmpty {
+			d.followIf(i, flags)
+		} else if s.mark[i] != s.epoch {
+			s.mark[i] = s.epoch
+			s.threads = append(s.threads, i)
+		}
 	}
 	reports = append(slices.Clone(found), s.reports...)
-	closed := slices.Clone(s.threads)
+	s.closed = append(s.closed[:0], s.threads...)
+	closed := s.closed
 	d.begin()
 	if b >= 0 {
 		for _, i := range closed {
@@ -517,11 +524,25 @@ func (d *dfa) advance(threads, found []int32, flags syntax.EmptyOp, c, b int) (n
 	return next, reports
 }
 
+// mergeSorted returns what is in a or in b, each once. Both are sorted and have
+// nothing twice; the result may be one of them.
 func mergeSorted(a, b []int32) []int32 {
-	if len(a) == 0 {
+	switch {
+	case len(a) == 0:
 		return b
+	case len(b) == 0:
+		return a
 	}
-	out := append(slices.Clone(a), b...)
-	slices.Sort(out)
-	return slices.Compact(out)
+	out := make([]int32, 0, len(a)+len(b))
+	for len(a) > 0 && len(b) > 0 {
+		x := min(a[0], b[0])
+		out = append(out, x)
+		if a[0] == x {
+			a = a[1:]
+		}
+		if b[0] == x {
+			b = b[1:]
+		}
+	}
+	return append(append(out, a...), b...)
 }

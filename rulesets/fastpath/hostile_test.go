@@ -194,12 +194,61 @@ func TestHostileRequestsStayWithinBounds(t *testing.T) {
 	}
 	within("the union automaton", p.union, unionStates)
 	within("that of long texts", p.long.auto, unionStates)
-	for _, part := range p.parts {
-		within("a part", part.auto, partStates)
-	}
+	eachPart(p.parts, func(p *part) { within("a part", p.auto, p.states()) })
 	for _, x := range searches(p) {
 		within(x.pat.expr, x.pat.own, ownStates)
 		within(x.pat.expr, x.pat.exact, exactStates)
 		within(x.pat.expr, x.pat.ends, exactStates)
 	}
+}
+
+// TestHostileTextsMakeFewStates counts the work that a long text causes: steps
+// of automata that must be made, each of which costs as much as thousands of
+// bytes that meet only steps made before.
+func TestHostileTextsMakeFewStates(t *testing.T) {
+	const size = 64 << 10
+	o := oracleAt(t, 2)
+	for name, text := range hostileTexts(t) {
+		p, _ := Compile(o.raws, Options{ReadFile: testOptions.ReadFile}) // with expressions of its own
+		in := &Input{Request: request("POST", "/", browser...)}
+		in.Request.Post = []reader.Arg{{Name: "a", Value: text(size)}}
+		p.Judge(in, nil)
+		before := madeSteps(p)
+		for range 4 {
+			p.Judge(in, nil)
+		}
+		if n := madeSteps(p) - before; n > 4*size/2 {
+			t.Errorf("%s: %d steps made for four times %d bytes", name, n, size)
+		}
+	}
+}
+
+// eachPart calls f with parts and what they were split into.
+func eachPart(parts []*part, f func(*part)) {
+	for _, p := range parts {
+		f(p)
+		eachPart(p.into, f)
+	}
+}
+
+// madeSteps counts the steps that all automata of p were made of so far.
+func madeSteps(p *Program) (n int) {
+	add := func(d *dfa) {
+		if d != nil {
+			n += d.made
+		}
+	}
+	add(p.union)
+	add(p.long.auto)
+	eachPart(p.parts, func(p *part) { add(p.auto) })
+	seen := map[*pattern]bool{}
+	for _, x := range searches(p) {
+		if !seen[x.pat] {
+			seen[x.pat] = true
+			add(x.pat.own)
+			add(x.pat.exact)
+			add(x.pat.ends)
+		}
+	}
+	return n
 }

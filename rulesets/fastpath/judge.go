@@ -87,6 +87,7 @@ type judgement struct {
 	arena   arena
 	texts   []text
 	at      []int // by chain: index into texts
+	steps   []textStep
 	lower   []byte
 	hits    []uint16
 	parts   []*part
@@ -236,6 +237,7 @@ func (j *judgement) excluded(h head, key string) bool {
 func (j *judgement) evaluate(c *class, key, value string, masked bool) {
 	j.hits = j.hits[:0]
 	j.texts = j.texts[:0]
+	j.steps = j.steps[:0]
 	j.addText(value)
 	for i := range j.at {
 		j.at[i] = unmade
@@ -273,7 +275,25 @@ func (j *judgement) transform(n *chainNode) int {
 	if j.texts[i].mask&n.tr.needs == 0 {
 		return i
 	}
-	return j.sameOrNew(i, n.tr.apply(&j.arena, j.texts[i].s))
+	if len(j.texts[i].s) < longText {
+		return j.sameOrNew(i, n.tr.apply(&j.arena, j.texts[i].s))
+	}
+	// Chains that differ often come to the same text.
+	for _, s := range j.steps {
+		if s.from == i && s.name == n.name {
+			return s.to
+		}
+	}
+	to := j.sameOrNew(i, n.tr.apply(&j.arena, j.texts[i].s))
+	j.steps = append(j.steps, textStep{from: i, name: n.name, to: to})
+	return to
+}
+
+// textStep is a transformation that was carried out: indexes into texts.
+type textStep struct {
+	from int
+	name string
+	to   int
 }
 
 func (j *judgement) sameOrNew(i int, s string) int {
@@ -327,8 +347,11 @@ func (j *judgement) search(t *text, s *search) {
 		t.found.clear()
 		if len(t.s) >= longText {
 			t.seen = j.p.long.scan(t.s, t.found)
-		} else if t.seen = j.p.union.scan(t.s, t.found, &j.budget); !t.seen {
-			j.budget += buildBudget
+		} else {
+			budget := min(j.budget, 300+len(t.s)/2)
+			j.budget -= budget
+			t.seen = j.p.union.scan(t.s, t.found, &budget)
+			j.budget += budget
 		}
 		if t.seen {
 			return
@@ -342,7 +365,7 @@ func (j *judgement) search(t *text, s *search) {
 			j.parts = append(j.parts, p)
 		}
 	}
-	scanParts(j.parts, t.s, t.found, &j.budget)
+	scanParts(j.parts, t.s, t.found)
 }
 
 func (j *judgement) group(g *group, key string, masked bool) {

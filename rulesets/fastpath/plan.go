@@ -71,16 +71,13 @@ func (c *compiler) factors(p *pattern, d dialect) []int32 {
 	}
 	var out []int32
 	if p.words != nil {
-		pt := c.part(true)
-		c.union.addWords(p.words, &d, c.nfactors)
-		pt.n.addWords(p.words, &d, c.nfactors)
-		out = append(out, c.factor(pt))
+		if id, ok := c.factor(factor{words: p.words, d: d}); ok {
+			out = append(out, id)
+		}
 	}
 	for _, t := range p.trees {
-		if err := c.union.addRegexp(t, &d, c.nfactors); err == nil {
-			pt := c.part(false)
-			_ = pt.n.addRegexp(t, &d, c.nfactors) // the union took it
-			out = append(out, c.factor(pt))
+		if id, ok := c.factor(factor{tree: t, d: d}); ok {
+			out = append(out, id)
 		}
 	}
 	c.factorsOf[key] = out
