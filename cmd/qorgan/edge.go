@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -40,6 +41,7 @@ type edge struct {
 	files  *certs.Files   // owners' own certificates; nil without TLS
 	acme   *certs.ACME    // of sites and the console; nil without a public authority
 	book   *standing.Book // exclusions beside the configuration; nil for none
+	stands sync.Mutex
 	recent mistake.Recent // what was refused, for whoever says that it was a mistake
 
 	problem error // why added patches were left out at the start

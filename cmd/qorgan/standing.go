@@ -22,6 +22,8 @@ func (e *edge) stand() error {
 	if e.book == nil {
 		return nil
 	}
+	e.stands.Lock() // of two at once the later has read the later list
+	defer e.stands.Unlock()
 	list, err := e.book.List()
 	if err != nil {
 		return err
