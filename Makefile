@@ -7,7 +7,7 @@ RACE := $(shell [ "$$($(GO) env CGO_ENABLED)" = 1 ] && command -v "$$($(GO) env 
 ALL := ./...
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint crs bench bench-peers bench-sites e2e e2e-parts test-acme acme-scanner differential cover fuzz siege docs
+.PHONY: help run build test lint crs bench bench-peers bench-sites e2e e2e-parts test-acme acme-scanner certs-bench differential cover fuzz siege docs
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -73,6 +73,9 @@ NAMES ?= 1000
 SCANNED ?= 50000
 acme-scanner: ## NAMES (1000) certificates at the first handshake while a scanner tries SCANNED (50000) other names
 	cd certs/pebbletest && QORGAN_NAMES=$(NAMES) QORGAN_SCANNED=$(SCANNED) $(GO) test -count 1 -timeout 30m -run TestScanner -v .
+
+certs-bench: ## Handshakes of a manager of certificates against a bare TLS server, and ten thousand names in storage
+	$(GO) test ./certs -run TestManyNames -bench Handshake -count 1 -v
 
 N ?= 100000
 SEED ?= 0

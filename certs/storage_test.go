@@ -2,6 +2,7 @@ package certs
 
 import (
 	"bytes"
+	"crypto/tls"
 	"errors"
 	"io/fs"
 	"testing"
@@ -75,4 +76,13 @@ func TestDamagedFiles(t *testing.T) {
 			}
 		})
 	}
+}
+
+func encodeKey(tb testing.TB, c *tls.Certificate) []byte {
+	tb.Helper()
+	key, err := certmagic.PEMEncodePrivateKey(c.PrivateKey)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return key
 }

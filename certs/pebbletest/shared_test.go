@@ -3,6 +3,7 @@ package pebbletest
 import (
 	"encoding/pem"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -87,6 +88,7 @@ func TestKilledEdge(t *testing.T) {
 		if !strings.HasPrefix(r.URL.Path, "/order-plz") {
 			return false
 		}
+		_, _ = io.Copy(io.Discard, r.Body) // what is not read keeps the end of the connection from being noticed
 		ordering <- struct{}{}
 		<-r.Context().Done()
 		return true
