@@ -88,7 +88,7 @@ cover: ## Coverage of the hermetic tests: cover.html
 	$(GO) tool cover -func=cover.out | tail -1
 
 FUZZTIME ?= 60s
-fuzz: ## Every fuzz target for FUZZTIME (60s), one after the other
+fuzz: ## Every fuzz target for FUZZTIME (60s), two at a time
 	FUZZTIME=$(FUZZTIME) tools/fuzz.sh $(GO) $(ALL)
 
 SIEGE ?= 60s
