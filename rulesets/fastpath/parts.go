@@ -166,10 +166,17 @@ func scanParts(parts []*part, s string, found bitset) {
 				parts = p.instead(parts, found)
 			}
 		}
-		for k := range now {
-			rs[k].begin(now[k], len(s))
+		if len(now) == 0 {
+			return
 		}
-		run(rs[:len(now)], s, found)
+		for k := range rs {
+			rs[k].begin(now[min(k, len(now)-1)], len(s)) // a lane to spare repeats the last
+		}
+		if len(now) == 1 {
+			rs[0].alone(s, found)
+		} else {
+			runTogether(&rs, s, found)
+		}
 		for k, p := range now {
 			if p.trial.done(!rs[k].gaveUp); rs[k].gaveUp {
 				parts = p.instead(parts, found)
@@ -217,6 +224,12 @@ var (
 	sinkClass [256]uint8
 )
 
+// idle reports whether the step e is made and says nothing new.
+func (r *runner) idle(e uint32) bool {
+	to := e >> stepBits
+	return e != 0 && (e&stepReports == 0 || r.recent[to*0x9e3779b1>>27] == to)
+}
+
 // step goes on by class c.
 func (r *runner) step(c uint32, found bitset) {
 	if r.gaveUp {
@@ -248,26 +261,13 @@ func (r *runner) step(c uint32, found bitset) {
 	}
 }
 
-// run runs all of rs over s.
-func run(rs []runner, s string, found bitset) {
-	if len(rs) == lanes {
-		runTogether((*[lanes]runner)(rs), s, found)
-	} else {
-		for k := range rs {
-			rs[k].alone(s, found)
-		}
-	}
-	for k := range rs {
-		rs[k].step(uint32(rs[k].d.nclass), found)
-	}
-}
-
+// alone runs r over s.
 func (r *runner) alone(s string, found bitset) {
 	for i := 0; i < len(s) && !r.gaveUp; i++ {
 		trans, class, at := r.trans, r.class, r.at
 		for ; i < len(s); i++ {
 			e := atomic.LoadUint32(&trans[at+uint32(class[s[i]])])
-			if e&stepReports|(e-1)>>31 != 0 {
+			if e&stepReports|(e-1)>>31 != 0 && !r.idle(e) {
 				break
 			}
 			at = e >> stepBits
@@ -276,8 +276,10 @@ func (r *runner) alone(s string, found bitset) {
 			r.step(uint32(class[s[i]]), found)
 		}
 	}
+	r.step(uint32(r.d.nclass), found)
 }
 
+// runTogether runs all of rs over s.
 func runTogether(rs *[lanes]runner, s string, found bitset) {
 	a, b, c, d := &rs[0], &rs[1], &rs[2], &rs[3]
 	for i := 0; i < len(s); {
@@ -290,8 +292,8 @@ func runTogether(rs *[lanes]runner, s string, found bitset) {
 			e1 := atomic.LoadUint32(&tb[at1+uint32(kb[x])])
 			e2 := atomic.LoadUint32(&tc[at2+uint32(kc[x])])
 			e3 := atomic.LoadUint32(&td[at3+uint32(kd[x])])
-			// One of them is not made yet, or reports.
-			if (e0|e1|e2|e3)&stepReports|((e0-1)|(e1-1)|(e2-1)|(e3-1))>>31 != 0 {
+			if (e0|e1|e2|e3)&stepReports|((e0-1)|(e1-1)|(e2-1)|(e3-1))>>31 != 0 &&
+				!(a.idle(e0) && b.idle(e1) && c.idle(e2) && d.idle(e3)) {
 				break
 			}
 			at0, at1, at2, at3 = e0>>stepBits, e1>>stepBits, e2>>stepBits, e3>>stepBits
@@ -303,5 +305,8 @@ func runTogether(rs *[lanes]runner, s string, found bitset) {
 			}
 			i++
 		}
+	}
+	for k := range rs {
+		rs[k].step(uint32(rs[k].d.nclass), found)
 	}
 }

@@ -122,7 +122,7 @@ func (p *pattern) match(s string, isASCII, isUTF8 bool, budget *int) bool {
 	}
 	if p.own != nil {
 		m, sure := p.own.matches(s, budget)
-		if !m || sure && isASCII {
+		if !m || sure && (isASCII || p.latin1) {
 			return m
 		}
 	}

@@ -238,3 +238,50 @@ func TestUTF8ToUnicode(t *testing.T) {
 		}
 	}
 }
+
+// TestBytewiseAutomatonIsTheEngine holds the automaton of an expression that
+// Coraza matches bytewise against its engine, on any bytes.
+func TestBytewiseAutomatonIsTheEngine(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 9))
+	exprs := []string{
+		`\xe9[^>\xbe]*[>\xbe]|<[^\xbe]*\xbe`, `(?i)\xe9K\b`, `\B\xffs`, `(?i)[\xe0-\xe5]{2,4}$`, `^.\xc3?[^a\xa9]+\z`, `(?s:\xfe.+\n)[[:^alpha:]]`,
+	}
+	for _, x := range searches(oracleAt(t, 4).prog) {
+		if x.pat.latin1 {
+			exprs = append(exprs, x.pat.expr)
+		}
+	}
+	const bytes = "\xe9\xc9\xbe\xbc\xfe\xff\xc3\xa9\xe0\xc5\xb5s\xdfKk\xc2\xb4\xe2\x80\x99aA>< \n_-1\x00"
+	both := 0
+	for _, expr := range exprs {
+		p, err := newRegexp(expr)
+		if err != nil || !p.latin1 {
+			t.Errorf("%q: bytewise is %v, %v", expr, p != nil && p.latin1, err)
+			continue
+		}
+		p.once.Do(p.build)
+		if p.own == nil {
+			continue
+		}
+		hits, texts := 0, 4000
+		for range texts {
+			s := make([]byte, r.IntN(12))
+			for i := range s {
+				s[i] = bytes[r.IntN(len(bytes))]
+			}
+			budget := buildBudget
+			got := p.match(string(s), false, false, &budget)
+			if want := p.binary.Match(s); got != want {
+				t.Fatalf("%q in %q: %v, the engine says %v", expr, s, got, want)
+			} else if got {
+				hits++
+			}
+		}
+		if hits > 0 && hits < texts {
+			both++
+		}
+	}
+	if both < 6 {
+		t.Errorf("only %d expressions matched some of the texts", both)
+	}
+}
