@@ -7,7 +7,7 @@ RACE := $(shell [ "$$($(GO) env CGO_ENABLED)" = 1 ] && command -v "$$($(GO) env 
 ALL := ./...
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint crs bench bench-peers bench-sites e2e e2e-parts test-acme acme-scanner certs-bench differential cover fuzz siege docs
+.PHONY: help run build test lint crs bench bench-peers bench-sites e2e e2e-parts test-postgres test-acme acme-scanner certs-bench differential cover fuzz siege docs
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,7 +55,7 @@ bench-sites: ## Start, reload and memory of an edge with SITES (10000) sites
 
 PARTS := wordpress wordpress-l10n wordpress-theme-twentytwentyone wordpress-theme-twentytwentythree \
 	nginx php-fpm php-cli php-mysql php-gd php-xml php-mbstring php-curl php-zip php-intl \
-	mariadb-server-core mariadb-client-core chromium
+	mariadb-server-core mariadb-client-core chromium postgresql
 e2e-parts: ## Debian packages that e2e and differential need, as root
 	@missing=""; for p in $(PARTS); do dpkg-query -W -f '$${db:Status-Abbrev}' $$p 2>/dev/null | grep -q '^ii' || missing="$$missing $$p"; done; \
 	[ -z "$$missing" ] && exit 0; \
@@ -65,6 +65,9 @@ e2e-parts: ## Debian packages that e2e and differential need, as root
 
 e2e: ## A real WordPress and a real browser, from Debian packages
 	cd e2e && $(GO) test -count 1 -timeout 30m ./...
+
+test-postgres: ## What several edges share, in a real PostgreSQL from Debian's packages
+	$(GO) test -count 1 ./certs/postgres
 
 test-acme: ## Certificates against a real ACME server (pebble) on loopback
 	cd certs/pebbletest && $(GO) test -count 1 -timeout 10m ./...

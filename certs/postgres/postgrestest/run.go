@@ -17,7 +17,8 @@ import (
 )
 
 // Start runs a server and returns its address. The test is skipped where no
-// PostgreSQL is installed; QORGAN_POSTGRES may name a database instead.
+// PostgreSQL is installed; QORGAN_POSTGRES may name a database instead. With
+// QORGAN_PARTS set, a missing one is a failure.
 func Start(t *testing.T) (address string) {
 	t.Helper()
 	if at := os.Getenv("QORGAN_POSTGRES"); at != "" {
@@ -25,7 +26,11 @@ func Start(t *testing.T) (address string) {
 	}
 	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/postgres")
 	if len(found) == 0 {
-		t.Skip("no PostgreSQL is installed: apt-get install postgresql, or set QORGAN_POSTGRES")
+		const missing = "no PostgreSQL is installed: apt-get install postgresql, or set QORGAN_POSTGRES"
+		if os.Getenv("QORGAN_PARTS") != "" {
+			t.Fatal(missing)
+		}
+		t.Skip(missing)
 	}
 	slices.Sort(found)
 	bin := filepath.Dir(found[len(found)-1])
