@@ -166,8 +166,7 @@ func (t *test) eval(s string, x *expansion, budget *int) (match, sure bool) {
 		m, _ := libinjection.IsSQLi(s)
 		return m, true
 	case "detectxss":
-		// Without a tag or an attribute there is nothing to detect.
-		return strings.ContainsAny(s, "<=") && libinjection.IsXSS(s), true
+		return isXSS(s), true
 	case "validateutf8encoding":
 		return !utf8.ValidString(s), true
 	case "validateurlencoding":
