@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"golang.org/x/net/idna"
 )
@@ -30,7 +31,7 @@ func (k checker) sites() {
 		} else {
 			names[s.Name] = at
 		}
-		if strings.ContainsFunc(s.Name, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+		if strings.ContainsFunc(s.Name, unicode.IsControl) {
 			k.wrong(at+".name", "name: shop", "the name holds control characters")
 		}
 		k.site(at, s)

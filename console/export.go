@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/qorgan/qorgan/event"
 )
@@ -50,7 +51,7 @@ func (s *Server) exportCSV(w http.ResponseWriter, r *http.Request, v *visit) err
 // characters, which could begin a cell of their own, become spaces.
 func harmlessCell(s string) string {
 	s = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
+		if unicode.IsControl(r) {
 			return ' '
 		}
 		return r
@@ -65,7 +66,7 @@ func harmlessCell(s string) string {
 // exportLines writes the selected events whole, one JSON object a line.
 func (s *Server) exportLines(w http.ResponseWriter, r *http.Request, v *visit) error {
 	return s.export(w, r, v, "jsonl", "application/x-ndjson; charset=utf-8", func(out io.Writer, e event.Event) error {
-		return json.NewEncoder(out).Encode(e)
+		return json.NewEncoder(event.ControlEscaper{Writer: out}).Encode(e)
 	})
 }
 

@@ -17,7 +17,7 @@ import (
 // "qorgan".
 func (s *Server) exportECS(w http.ResponseWriter, r *http.Request, v *visit) error {
 	return s.export(w, r, v, "ecs.jsonl", "application/x-ndjson; charset=utf-8", func(out io.Writer, e event.Event) error {
-		return json.NewEncoder(out).Encode(ecs(e))
+		return json.NewEncoder(event.ControlEscaper{Writer: out}).Encode(ecs(e))
 	})
 }
 

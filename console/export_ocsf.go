@@ -14,7 +14,7 @@ import (
 // the Open Cybersecurity Schema Framework (1.3), one a line.
 func (s *Server) exportOCSF(w http.ResponseWriter, r *http.Request, v *visit) error {
 	return s.export(w, r, v, "ocsf.jsonl", "application/x-ndjson; charset=utf-8", func(out io.Writer, e event.Event) error {
-		return json.NewEncoder(out).Encode(ocsf(e))
+		return json.NewEncoder(event.ControlEscaper{Writer: out}).Encode(ocsf(e))
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 )
 
 // FuzzWireForm holds that an event is the same on the other side, that its form
@@ -32,9 +33,17 @@ func FuzzWireForm(f *testing.F) {
 				t.Fatalf("a control character at %d of %q", i, b)
 			}
 		}
-		var got Event
+		for _, r := range string(EscapeControls(b)) {
+			if unicode.IsControl(r) {
+				t.Fatalf("%U in %q", r, EscapeControls(b))
+			}
+		}
+		var got, shown Event
 		if err := json.Unmarshal(b, &got); err != nil {
 			t.Fatalf("%v: %s", err, b)
+		}
+		if err := json.Unmarshal(EscapeControls(b), &shown); err != nil || !reflect.DeepEqual(shown, got) {
+			t.Fatalf("%v: escaped %+v, before %+v", err, shown, got)
 		}
 		// Read as text, once and for all.
 		for _, s := range []*string{&e.Site, &e.Request.Method, &e.Request.Target, &e.Matches[0].Message, &e.Matches[0].Key, &e.Matches[0].Value, &e.Matches[0].Data, &e.Matches[0].Tags[0]} {

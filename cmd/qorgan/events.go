@@ -63,7 +63,7 @@ func (e eventsCmd) Run(p *process) error {
 }
 
 func printJSON(w io.Writer) func(event.Event) error {
-	out := json.NewEncoder(w)
+	out := json.NewEncoder(event.ControlEscaper{Writer: w})
 	out.SetEscapeHTML(false)
 	return func(ev event.Event) error { return out.Encode(ev) }
 }

@@ -5,14 +5,17 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/alecthomas/kong"
 	"github.com/rs/zerolog"
 	"golang.org/x/term"
 
 	"github.com/qorgan/qorgan/config"
+	"github.com/qorgan/qorgan/event"
 )
 
 // process is what every command gets of the world around it.
@@ -33,16 +36,27 @@ func (p *process) logger(c config.Log) (log zerolog.Logger, flush func()) {
 	if err != nil {
 		level = zerolog.InfoLevel
 	}
-	out, flush := p.err, func() {}
+	var out io.Writer = event.ControlEscaper{Writer: p.err}
+	flush = func() {}
 	if !p.terminal {
-		lines := newLogBuffer(p.err)
+		lines := newLogBuffer(out)
 		out, flush = lines, lines.close
 	}
 	w := out
 	if c.Format == "console" || c.Format == "" && p.terminal {
-		w = zerolog.ConsoleWriter{Out: out, TimeFormat: time.TimeOnly, NoColor: !p.terminal}
+		w = zerolog.ConsoleWriter{Out: out, TimeFormat: time.TimeOnly, NoColor: !p.terminal, FormatPrepare: plainMessage}
 	}
 	return zerolog.New(w).Level(level).With().Timestamp().Logger(), flush
+}
+
+// plainMessage quotes a message that holds control characters: the console
+// form quotes only the fields.
+func plainMessage(line map[string]any) error {
+	message, _ := line[zerolog.MessageFieldName].(string)
+	if strings.ContainsFunc(message, unicode.IsControl) {
+		line[zerolog.MessageFieldName] = strconv.Quote(message)
+	}
+	return nil
 }
 
 // The exit codes of every command.
