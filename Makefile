@@ -26,8 +26,7 @@ ifeq ($(RACE),)
 	$(GO) test -timeout 20m $(ALL)
 else
 	$(GO) test -race -short -timeout 20m $(ALL)
-	$(GO) test -timeout 20m ./rulesets/... ./proxy/... ./guard/...
-	$(GO) test -timeout 20m -run LargeUploads ./cmd/qorgan
+	$(GO) test -timeout 20m ./rulesets/... ./proxy/... ./guard/... ./cmd/qorgan
 endif
 
 lint: ## gofmt and staticcheck, the version pinned in tools/go.mod

@@ -49,8 +49,14 @@ func TestMain(m *testing.M) {
 // $UPSTREAM is the sample shop, behind which /hold waits; $DOCS is the folder of
 // the documentation.
 func TestScripts(t *testing.T) {
+	dir, files := "testdata/script", []string(nil)
+	if testing.Short() {
+		// With the race detector every start takes half a minute: these go
+		// through what runs beside the request path.
+		dir, files = "", []string{"testdata/script/run_block_events.txtar", "testdata/script/reload.txtar", "testdata/script/fleet.txtar"}
+	}
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata/script",
+		Dir: dir, Files: files,
 		Setup: func(env *testscript.Env) error {
 			w := &world{running: map[string]*running{}, held: make(chan struct{}, 1), free: make(chan struct{}), got: make(chan int, 1)}
 			upstream := httptest.NewServer(w)
