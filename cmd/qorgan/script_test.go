@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 //	start NAME ARG...     run `qorgan ARG...` in the background, output in NAME.out and NAME.log
 //	serving DIR           wait for DIR/addresses.json; sets $HTTP, $HTTPS, $ADMIN, $CONSOLE
 //	logged NAME REGEXP    wait until the log of NAME matches
-//	signal NAME SIGNAL    send TERM, HUP, ...
+//	signal NAME SIGNAL    send TERM, HUP, KILL, ...
 //	ended NAME CODE       wait for the end of NAME and compare its exit code
 //	get STATUS URL [HOST] fetch URL, compare the status, keep the body in the file body
 //	until REGEXP ARG...   run `qorgan ARG...` again and again until its output matches
@@ -225,7 +225,7 @@ func logged(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 func sendSignal(ts *testscript.TestScript, neg bool, args []string) {
-	s := map[string]syscall.Signal{"TERM": syscall.SIGTERM, "INT": syscall.SIGINT, "HUP": syscall.SIGHUP}[args[1]]
+	s := map[string]syscall.Signal{"TERM": syscall.SIGTERM, "INT": syscall.SIGINT, "HUP": syscall.SIGHUP, "KILL": syscall.SIGKILL}[args[1]]
 	ts.Check(find(ts, args[0]).cmd.Process.Signal(s))
 }
 
