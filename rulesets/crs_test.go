@@ -32,6 +32,8 @@ import (
 	"github.com/qorgan/qorgan/event"
 	"github.com/qorgan/qorgan/proxy"
 	"github.com/qorgan/qorgan/rulesets"
+	"github.com/qorgan/qorgan/rulesets/patches"
+	"github.com/qorgan/qorgan/rulesets/profiles"
 )
 
 // crsFile is a file of the Core Rule Set's regression tests. Its format is
@@ -205,10 +207,24 @@ type crsEdge struct {
 	log    strings.Builder // what the events say before masking
 }
 
-func newCRSEdge(t *testing.T, mode config.Mode) *crsEdge {
+// newCRSEdge starts an edge. profile is empty for the rule set alone.
+func newCRSEdge(t *testing.T, mode config.Mode, profile string) *crsEdge {
 	t.Helper()
 	e := &crsEdge{}
+	var known map[string]rulesets.Profile
+	if profile != "" {
+		var err error
+		if known, err = profiles.Load(); err != nil {
+			t.Fatal(err)
+		}
+		holes, err := patches.Builtin()
+		if err != nil {
+			t.Fatal(err)
+		}
+		patches.Add(known, holes)
+	}
 	j, err := rulesets.New(rulesets.Options{
+		Profiles: known,
 		Log:      zerolog.Nop(),
 		FastPath: true,
 		Budget:   time.Minute,
@@ -229,7 +245,7 @@ func newCRSEdge(t *testing.T, mode config.Mode) *crsEdge {
 			fmt.Fprintf(&e.log, "[id \"%d\"] [msg %q] [data %q]\n", m.Rule, m.Message, m.Data)
 		}
 	})
-	site := &config.Site{Name: "crs", Mode: mode, Level: 4, Responses: true}
+	site := &config.Site{Name: "crs", Mode: mode, Level: 4, Responses: true, Profile: profile}
 	b, err := j.Prepare(context.Background(), []*config.Site{site})
 	if err != nil {
 		t.Fatal(err)
@@ -328,10 +344,14 @@ func (out crsOutput) check(status int, events []*event.Event, log string) error 
 }
 
 // crsExceptions reads the tests that are known to differ, with the reason.
-func crsExceptions(t *testing.T) map[string]string {
-	b, err := os.ReadFile("testdata/crs-exceptions.txt")
-	if err != nil {
-		t.Fatal(err)
+func crsExceptions(t *testing.T, files ...string) map[string]string {
+	var b []byte
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b = append(b, text...)
 	}
 	out := map[string]string{}
 	for line := range strings.SplitSeq(string(b), "\n") {
@@ -348,16 +368,27 @@ func crsExceptions(t *testing.T) map[string]string {
 }
 
 // TestCoreRuleSet sends every regression test of the Core Rule Set through an
-// edge over real sockets and compares the recorded rule ids.
+// edge over real sockets and compares the recorded rule ids: of the rule set
+// alone, and of a visitor to a site with a profile and the virtual patches.
 func TestCoreRuleSet(t *testing.T) {
 	if testing.Short() {
 		t.Skip("the rule set's regression tests take a minute")
 	}
-	type job struct {
-		name string
-		test crsTest
-	}
-	var jobs []job
+	jobs := crsJobs(t)
+	const common = "testdata/crs-exceptions.txt"
+	t.Run("alone", func(t *testing.T) { runCRS(t, jobs, "", crsExceptions(t, common)) })
+	t.Run("wordpress", func(t *testing.T) {
+		runCRS(t, jobs, "wordpress", crsExceptions(t, common, "testdata/crs-exceptions-profiles.txt"))
+	})
+}
+
+type crsJob struct {
+	name string
+	test crsTest
+}
+
+func crsJobs(t *testing.T) (jobs []crsJob) {
+	t.Helper()
 	err := fs.WalkDir(crstests.FS, ".", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
@@ -371,7 +402,7 @@ func TestCoreRuleSet(t *testing.T) {
 			return fmt.Errorf("%s: %w", path, err)
 		}
 		for _, test := range f.Tests {
-			jobs = append(jobs, job{fmt.Sprintf("%d-%d", f.RuleID, test.ID), test})
+			jobs = append(jobs, crsJob{fmt.Sprintf("%d-%d", f.RuleID, test.ID), test})
 		}
 		return nil
 	})
@@ -381,14 +412,16 @@ func TestCoreRuleSet(t *testing.T) {
 	if len(jobs) < 4000 {
 		t.Fatalf("only %d tests found", len(jobs))
 	}
-	exceptions := crsExceptions(t)
+	return jobs
+}
 
+func runCRS(t *testing.T, jobs []crsJob, profile string, exceptions map[string]string) {
 	var mu sync.Mutex
 	failed := map[string]error{}
-	queue := make(chan job)
+	queue := make(chan crsJob)
 	var wg sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
-		detecting, blocking := newCRSEdge(t, config.Detect), newCRSEdge(t, config.Block)
+		detecting, blocking := newCRSEdge(t, config.Detect, profile), newCRSEdge(t, config.Block, profile)
 		wg.Go(func() {
 			for job := range queue {
 				e := detecting
