@@ -38,7 +38,7 @@ func secureEdge(t *testing.T, h http.HandlerFunc) (*edge, *tls.Config) {
 }
 
 // secureEdgeOf is secureEdge with a configuration of the test's.
-func secureEdgeOf(t *testing.T, change func(*config.Config), h http.HandlerFunc) (*edge, *tls.Config) {
+func secureEdgeOf(t *testing.T, change func(*config.Config), h http.HandlerFunc, rooms ...func(http.Handler) http.Handler) (*edge, *tls.Config) {
 	t.Helper()
 	borrowed := httptest.NewUnstartedServer(nil) // for its certificate
 	borrowed.StartTLS()
@@ -46,7 +46,7 @@ func secureEdgeOf(t *testing.T, change func(*config.Config), h http.HandlerFunc)
 	conf := oneSite(upstreamServer(t, h))
 	conf.HTTPS = []string{"127.0.0.1:0"}
 	change(conf)
-	e := newEdge(t, Options{Config: conf, TLS: &tls.Config{Certificates: borrowed.TLS.Certificates}})
+	e := newEdge(t, Options{Config: conf, TLS: &tls.Config{Certificates: borrowed.TLS.Certificates}, Middleware: rooms})
 	trust := borrowed.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
 	trust.ServerName = "example.com"
 	return e, trust

@@ -155,14 +155,16 @@ func TestHTTP3IsHeldToTheSameLimits(t *testing.T) {
 
 // The rooms see a request of HTTP/3 as they see every other.
 func TestHTTP3IsJudged(t *testing.T) {
-	e, trust := secureEdgeOf(t, withHTTP3, func(http.ResponseWriter, *http.Request) {})
-	e.chain = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		x := exchange.From(r.Context())
-		if x.Proto != "HTTP/3.0" || x.Target != "/?q=1" || !x.TLS || x.Client.String() != "127.0.0.1" || len(x.Fields) == 0 {
-			t.Errorf("the rooms see %+v", x)
-		}
-		x.Refuse(w, r, exchange.Refusal{Status: 403, Code: "QG-1"})
-	})
+	room := func(http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			x := exchange.From(r.Context())
+			if x.Proto != "HTTP/3.0" || x.Target != "/?q=1" || !x.TLS || x.Client.String() != "127.0.0.1" || len(x.Fields) == 0 {
+				t.Errorf("the rooms see %+v", x)
+			}
+			x.Refuse(w, r, exchange.Refusal{Status: 403, Code: "QG-1"})
+		})
+	}
+	e, trust := secureEdgeOf(t, withHTTP3, func(http.ResponseWriter, *http.Request) {}, room)
 	resp, body, err := e.ask3(visitor3(t, trust), e.request3("GET", "/?q=1", nil))
 	if err != nil || resp.StatusCode != 403 || !strings.Contains(body, "QG-1") {
 		t.Errorf("%v, %v: %.60q", resp, err, body)
