@@ -62,6 +62,9 @@ func callFrom(ctx context.Context) *call {
 // serve is where every request enters: find the site, admit, judge, forward.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	t := s.acquire()
+	if t == nil {
+		panic(http.ErrAbortHandler)
+	}
 	defer t.release()
 	c := &call{server: s}
 	ctx := r.Context()

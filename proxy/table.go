@@ -130,7 +130,9 @@ func withDefaults(l config.Limits) config.Limits {
 	return l
 }
 
-// acquire takes a share in the current table; the caller releases it.
+// acquire takes a share in the current table; the caller releases it. It
+// returns nil when the server is closed: a request of a connection that was cut
+// may begin that late.
 func (s *Server) acquire() *table {
 	for {
 		t := s.table.Load()
@@ -138,6 +140,9 @@ func (s *Server) acquire() *table {
 			if t.refs.CompareAndSwap(n, n+1) {
 				return t
 			}
+		}
+		if s.table.Load() == t {
+			return nil
 		}
 		// t was replaced and left by everybody between the load and here.
 	}
