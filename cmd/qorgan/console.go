@@ -105,7 +105,7 @@ func buildConsole(c *config.Config, r *records, log zerolog.Logger, acme *certs.
 		o.BaseURL = c.Console.URL.String()
 	}
 	if c.Console.TLS == "internal" {
-		o.Pin = consolePin(c.CertificateFolder(), "https:")
+		o.Pin = rootPin(c.CertificateFolder())
 	}
 	return console.New(o)
 }

@@ -46,6 +46,16 @@ type addresses struct {
 	Console string   `json:"console,omitempty"`
 }
 
+// readAddresses returns the addresses of the process that serves over data.
+func readAddresses(data string) (a addresses, err error) {
+	b, err := os.ReadFile(addressesFile(data))
+	if err != nil {
+		return a, err
+	}
+	err = json.Unmarshal(b, &a)
+	return a, err
+}
+
 func (a addresses) write(data string) error {
 	b, err := json.Marshal(a)
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -44,11 +43,7 @@ type edgesInviteCmd struct {
 func (i edgesInviteCmd) Run(p *process) error {
 	ctx := context.Background()
 	if i.URL == "" {
-		b, err := os.ReadFile(addressesFile(i.Data))
-		var open addresses
-		if err == nil {
-			err = json.Unmarshal(b, &open)
-		}
+		open, err := readAddresses(i.Data)
 		if err != nil || open.Console == "" {
 			return withHint(errors.New("find console: none runs over "+i.Data), "start `qorgan console`, or name its address with --url")
 		}
@@ -59,9 +54,13 @@ func (i edgesInviteCmd) Run(p *process) error {
 		return err
 	}
 	defer db.Close()
-	c := config.Default()
-	c.Data = i.Data
-	line, err := fleet.Invite(ctx, db, "command line", i.URL, consolePin(c.CertificateFolder(), i.URL), time.Now())
+	pin := ""
+	if strings.HasPrefix(i.URL, "https:") {
+		c := config.Default()
+		c.Data = i.Data
+		pin = rootPin(c.CertificateFolder())
+	}
+	line, err := fleet.Invite(ctx, db, "command line", i.URL, pin, time.Now())
 	if err != nil {
 		return err
 	}
@@ -69,11 +68,10 @@ func (i edgesInviteCmd) Run(p *process) error {
 	return err
 }
 
-// consolePin returns the SHA-256 of the local authority in folder, if there is
-// one and the console at url speaks TLS.
-func consolePin(folder, url string) string {
+// rootPin returns the SHA-256 of the local authority in folder, if there is one.
+func rootPin(folder string) string {
 	b, err := os.ReadFile(certs.RootFile(folder))
-	if err != nil || !strings.HasPrefix(url, "https:") {
+	if err != nil {
 		return ""
 	}
 	block, _ := pem.Decode(b)

@@ -2,11 +2,9 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
-	"os"
 	"time"
 
 	"github.com/qorgan/qorgan/config"
@@ -49,13 +47,9 @@ func (h healthCmd) opened() (string, error) {
 	if h.Data == "" {
 		h.Data = config.Default().Data
 	}
-	b, err := os.ReadFile(addressesFile(h.Data))
+	open, err := readAddresses(h.Data)
 	if err != nil {
 		return "", withHint(fmt.Errorf("ask for health: find the edge: %w", err), "--data with the folder of an edge that runs")
-	}
-	var open addresses
-	if err := json.Unmarshal(b, &open); err != nil {
-		return "", fmt.Errorf("ask for health: find the edge: %w", err)
 	}
 	host, port, err := net.SplitHostPort(open.Admin)
 	if err != nil {

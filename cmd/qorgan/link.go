@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"os"
 	"path/filepath"
 
 	"github.com/qorgan/qorgan/console"
@@ -20,13 +18,9 @@ type linkCmd struct {
 // for a first sign-in that was missed, and for a forgotten password.
 func (l linkCmd) Run(p *process) error {
 	ctx := context.Background()
-	b, err := os.ReadFile(addressesFile(l.Data))
+	open, err := readAddresses(l.Data)
 	if err != nil {
 		return withHint(fmt.Errorf("find console: %w", err), "start `qorgan run --console …` or `qorgan console` first, with the same --data")
-	}
-	var open addresses
-	if err := json.Unmarshal(b, &open); err != nil {
-		return fmt.Errorf("find console: %w", err)
 	}
 	if open.Console == "" {
 		return withHint(fmt.Errorf("find console: the process over %s has none", l.Data), "start it with --console ADDR")
