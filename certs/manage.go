@@ -2,9 +2,7 @@ package certs
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"path"
 	"slices"
 	"strings"
@@ -73,10 +71,7 @@ func (a *ACME) serveRequests() {
 // not used any more), and takes it out of storage: the next handshake orders a
 // new one with a new key.
 func (a *ACME) Revoke(ctx context.Context, name string, reason int) error {
-	cert, err := a.shelf.load(ctx, a.keys, name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("there is no certificate of %s", name)
-	}
+	cert, err := a.shelf.find(ctx, a.keys, name)
 	if err != nil {
 		return err
 	}

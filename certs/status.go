@@ -52,15 +52,7 @@ func (a *ACME) Status() []Status {
 	}
 	a.mu.Unlock()
 	a.door.failures.each(func(name string, f failure) bool {
-		s, ok := byName[name]
-		switch {
-		case !ok:
-			s = Status{Name: name, State: Failed}
-		case s.State == Valid:
-			s.State = Late
-		}
-		s.Cause, s.Error, s.Next = f.Cause, f.Error, f.Next
-		byName[name] = s
+		addFailure(byName, name, f)
 		return true
 	})
 	a.door.refused.each(func(name string, f failure) bool {
@@ -70,6 +62,19 @@ func (a *ACME) Status() []Status {
 		return true
 	})
 	return sorted(byName)
+}
+
+// addFailure adds what is known of a name's last failure.
+func addFailure(byName map[string]Status, name string, f failure) {
+	s, ok := byName[name]
+	switch {
+	case !ok:
+		s = Status{Name: name, State: Failed}
+	case s.State == Valid:
+		s.State = Late
+	}
+	s.Cause, s.Error, s.Next = f.Cause, f.Error, f.Next
+	byName[name] = s
 }
 
 func sorted(byName map[string]Status) []Status {

@@ -62,19 +62,9 @@ func (s *Stock) List(ctx context.Context) ([]Status, error) {
 	}
 	for _, at := range failures {
 		name := strings.Replace(strings.TrimSuffix(path.Base(at), ".json"), "wildcard_", "*", 1)
-		f, ok := s.shelf.failed(ctx, name)
-		if !ok {
-			continue
+		if f, ok := s.shelf.failed(ctx, name); ok {
+			addFailure(byName, name, f)
 		}
-		got, ok := byName[name]
-		switch {
-		case !ok:
-			got = Status{Name: name, State: Failed}
-		case got.State == Valid:
-			got.State = Late
-		}
-		got.Cause, got.Error, got.Next = f.Cause, f.Error, f.Next
-		byName[name] = got
 	}
 	return sorted(byName), nil
 }
@@ -82,10 +72,7 @@ func (s *Stock) List(ctx context.Context) ([]Status, error) {
 // Export returns name's certificate with those it was signed with, and its key,
 // in PEM.
 func (s *Stock) Export(ctx context.Context, name string) (chain, key []byte, err error) {
-	got, err := s.shelf.load(ctx, s.keys, name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil, fmt.Errorf("there is no certificate of %s", name)
-	}
+	got, err := s.shelf.find(ctx, s.keys, name)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -201,10 +188,7 @@ func requestKey(name string) string {
 // Revoke has the authority revoke name's certificate for a reason of RFC 5280,
 // and takes it out of storage; the edge that serves the name orders another.
 func (s *Stock) Revoke(ctx context.Context, name string, reason int) error {
-	cert, err := s.shelf.load(ctx, s.keys, name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("there is no certificate of %s", name)
-	}
+	cert, err := s.shelf.find(ctx, s.keys, name)
 	if err != nil {
 		return err
 	}

@@ -82,6 +82,16 @@ func (s *shelf) load(ctx context.Context, authorities []string, subject string) 
 	return nil, fs.ErrNotExist
 }
 
+// find is load for somebody who asked for the name: that there is nothing is an
+// error in words.
+func (s *shelf) find(ctx context.Context, authorities []string, name string) (*stored, error) {
+	got, err := s.load(ctx, authorities, name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("there is no certificate of %s", name)
+	}
+	return got, err
+}
+
 func (s *shelf) loadFrom(ctx context.Context, authority, subject string) (got *stored, err error) {
 	for try := 1; ; try++ {
 		got, err = s.loadPair(ctx, authority, subject, try == pairTries)
