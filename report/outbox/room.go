@@ -64,7 +64,7 @@ func (b *Outbox) sweep() error {
 	kept := make([]*segment, 0, len(b.segments))
 	for i, s := range b.segments {
 		active := b.file != nil && i == len(b.segments)-1
-		if !active && b.state.done(s.first, s.last) {
+		if !active && b.state.waiting(s.first, s.last) == 0 {
 			gone = append(gone, s)
 		} else {
 			kept = append(kept, s)

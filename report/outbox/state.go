@@ -83,20 +83,6 @@ func (s state) save(dir string) error {
 	return nil
 }
 
-// done reports whether the console has committed all numbers first to last.
-func (s *state) done(first, last uint64) bool {
-	for _, l := range s.Lanes {
-		from, to := max(first, l.From), last
-		if l.To != 0 {
-			to = min(to, l.To)
-		}
-		if from <= to && to > l.Acked {
-			return false
-		}
-	}
-	return true
-}
-
 // readBy begins the lanes anew where they are, for a reader who knows nothing of
 // what others have committed.
 func (s *state) readBy(reader string) {
@@ -108,18 +94,19 @@ func (s *state) readBy(reader string) {
 	s.For = reader
 }
 
-// waiting returns how many records of a segment are not committed.
-func (s *state) waiting(seg *segment) (n int64) {
+// waiting returns how many of the numbers first to last the console has not
+// committed.
+func (s *state) waiting(first, last uint64) (n uint64) {
 	for _, l := range s.Lanes {
-		from, to := max(seg.first, l.From, l.Acked+1), seg.last
+		from, to := max(first, l.From, l.Acked+1), last
 		if l.To != 0 {
 			to = min(to, l.To)
 		}
 		if from <= to {
-			n += int64(to - from + 1)
+			n += to - from + 1
 		}
 	}
-	return min(n, seg.records)
+	return n
 }
 
 // lane returns the lane named from, or nil.
