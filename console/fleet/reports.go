@@ -46,29 +46,26 @@ func (d *Door) reports(w http.ResponseWriter, r *http.Request) {
 	now := d.now().UTC()
 	heard := store.Heard{Edge: claim.Edge, At: now, Boot: clip(claim.Boot, 40), Version: clip(claim.Version, 40),
 		Ahead: claim.Time.Sub(now).Round(time.Second), Waiting: max(0, claim.Waiting)}
-	switch err := d.db.HearEdge(r.Context(), heard); {
-	case errors.Is(err, store.ErrRetired):
-		refuse(w, http.StatusUnauthorized, store.ErrRetired.Error())
-		return
-	case err != nil:
-		d.log.Error().Err(err).Str("edge", claim.Edge).Msg("reports were not stored")
-		refuse(w, http.StatusServiceUnavailable, "the console's store takes nothing")
-		return
-	}
 	reports.Edge = claim.Edge
-	if reports.Frames, err = frames(b, claim.Edge, now); err != nil {
-		d.log.Warn().Err(err).Str("edge", claim.Edge).Msg("reports cannot be read")
-		refuse(w, http.StatusBadRequest, err.Error())
-		return
+	var unreadable error
+	var committed uint64
+	if reports.Frames, unreadable = frames(b, claim.Edge, now); unreadable != nil {
+		err = d.db.HearEdge(r.Context(), heard)
+	} else {
+		committed, err = d.db.InsertReports(r.Context(), reports, heard)
 	}
-	committed, err := d.db.InsertReports(r.Context(), reports)
 	var gap *store.GapError
 	switch {
+	case errors.Is(err, store.ErrRetired):
+		refuse(w, http.StatusUnauthorized, store.ErrRetired.Error())
 	case errors.As(err, &gap):
 		answer(w, http.StatusConflict, wire.Receipt{Committed: gap.Committed, Error: gap.Error()})
 	case err != nil:
 		d.log.Error().Err(err).Str("edge", claim.Edge).Msg("reports were not stored")
 		refuse(w, http.StatusServiceUnavailable, "the console's store takes nothing")
+	case unreadable != nil:
+		d.log.Warn().Err(unreadable).Str("edge", claim.Edge).Msg("reports cannot be read")
+		refuse(w, http.StatusBadRequest, unreadable.Error())
 	default:
 		answer(w, http.StatusOK, wire.Receipt{Committed: committed})
 	}

@@ -121,14 +121,21 @@ type Heard struct {
 // retired. When a process is heard again after another with the same key was,
 // both run: the machine was cloned, which the edge's Cloned then tells.
 func (db *DB) HearEdge(ctx context.Context, h Heard) error {
+	return db.update(ctx, func(tx *sql.Tx) error { return hearEdge(ctx, tx, h) })
+}
+
+func hearEdge(ctx context.Context, tx *sql.Tx, h Heard) error {
 	at := h.At.UnixMicro()
-	n, err := db.exec(ctx, `UPDATE edges SET seen = ?1, version = ?2, ahead = ?3, waiting = ?4,
+	result, err := tx.ExecContext(ctx, `UPDATE edges SET seen = ?1, version = ?2, ahead = ?3, waiting = ?4,
 			cloned = CASE WHEN boot <> ?5 AND former = ?5 THEN ?1 ELSE cloned END,
 			former = CASE WHEN boot <> ?5 THEN boot ELSE former END,
 			boot   = ?5
 		WHERE id = ?6 AND retired IS NULL`, at, h.Version, h.Ahead.Milliseconds(), h.Waiting, h.Boot, h.Edge)
-	if err == nil && n == 0 {
-		err = ErrRetired
+	if err == nil {
+		var n int64
+		if n, err = result.RowsAffected(); err == nil && n == 0 {
+			err = ErrRetired
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("note edge %s: %w", h.Edge, err)

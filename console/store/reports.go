@@ -34,12 +34,19 @@ func (e *GapError) Error() string {
 	return fmt.Sprintf("records after %d are missing", e.Committed)
 }
 
-// InsertReports stores what an edge sent, durably and in one transaction with
-// the number up to which its lane is committed, which it returns. Frames up to
-// that number are ignored: each record is stored once, however often it comes.
-// It fails with a [*GapError] when there are records missing before these.
-func (db *DB) InsertReports(ctx context.Context, r Reports) (committed uint64, err error) {
+// InsertReports notes that an edge was heard, as [DB.HearEdge] does, and stores
+// what it sent, durably and in one transaction with the number up to which its
+// lane is committed, which it returns. Frames up to that number are ignored:
+// each record is stored once, however often it comes. It fails with a
+// [*GapError] when there are records missing before these; the edge was heard
+// all the same.
+func (db *DB) InsertReports(ctx context.Context, r Reports, h Heard) (committed uint64, err error) {
+	var gap *GapError
 	err = db.update(ctx, func(tx *sql.Tx) error {
+		gap = nil
+		if err := hearEdge(ctx, tx, h); err != nil {
+			return err
+		}
 		mark := int64(r.Lane) - 1
 		err := tx.QueryRowContext(ctx, `SELECT seq FROM watermarks WHERE edge = ? AND epoch = ? AND lane = ?`,
 			r.Edge, r.Epoch, int64(r.Lane)).Scan(&mark)
@@ -50,7 +57,8 @@ func (db *DB) InsertReports(ctx context.Context, r Reports) (committed uint64, e
 		before := committed
 		if r.After > committed {
 			if r.Gone == nil || *r.Gone != committed {
-				return &GapError{committed}
+				gap = &GapError{committed}
+				return nil
 			}
 			if err := insertLoss(ctx, tx, r.gap(committed)); err != nil {
 				return err
@@ -67,6 +75,9 @@ func (db *DB) InsertReports(ctx context.Context, r Reports) (committed uint64, e
 			r.Edge, r.Epoch, int64(r.Lane), int64(committed))
 		return err
 	})
+	if err == nil && gap != nil {
+		err = gap
+	}
 	if err != nil {
 		return 0, fmt.Errorf("store reports: %w", err)
 	}

@@ -74,10 +74,11 @@ func reports(t *testing.T, db *store.DB) {
 		}
 		batches = append(batches, b)
 	}
+	heard := store.Heard{Edge: "edge", At: start, Boot: "b"}
 	r := rand.New(rand.NewPCG(1, 2))
 	for sent := 0; sent < len(batches); {
 		i := min(len(batches)-1, max(0, sent+r.IntN(5)-2))
-		mark, err := db.InsertReports(t.Context(), batches[i])
+		mark, err := db.InsertReports(t.Context(), batches[i], heard)
 		var gap *store.GapError
 		switch {
 		case errors.As(err, &gap):
@@ -125,7 +126,7 @@ func reports(t *testing.T, db *store.DB) {
 	// Another lane and another epoch begin for themselves.
 	for _, b := range []store.Reports{{Edge: "edge", Epoch: "e", Lane: 500, After: 499}, {Edge: "edge", Epoch: "f", Lane: 1}} {
 		b.Frames = []store.Frame{{First: b.After + 1, Last: b.After + 1, Items: []wire.Item{item(1000)}}}
-		if mark, err := db.InsertReports(t.Context(), b); err != nil || mark != b.After+1 {
+		if mark, err := db.InsertReports(t.Context(), b, heard); err != nil || mark != b.After+1 {
 			t.Errorf("%s/%d: %d, %v", b.Epoch, b.Lane, mark, err)
 		}
 	}
