@@ -1,6 +1,7 @@
 package mistake
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -183,10 +184,17 @@ func (p *prover) gather(ctx context.Context, f rulesets.Finding) (hits []hit, re
 	return nil, NoPlace, "", nil
 }
 
+// byName orders hits by their rules and places. The judge goes through a
+// request's fields in no order; what is proposed must be the same each time,
+// since it is accepted by its name.
+func byName(a, b hit) int {
+	return cmp.Or(cmp.Compare(a.rule, b.rule), cmp.Compare(a.at.String(), b.at.String()))
+}
+
 // fewest leaves out of hits what need not be excused for the request to pass,
-// the smallest scores first.
+// the smallest scores first, and returns the others by name.
 func (p *prover) fewest(ctx context.Context, hits []hit) ([]hit, error) {
-	slices.SortStableFunc(hits, func(a, b hit) int { return a.score - b.score })
+	slices.SortFunc(hits, func(a, b hit) int { return cmp.Or(cmp.Compare(a.score, b.score), byName(a, b)) })
 	for i := 0; i < len(hits) && len(hits) > 1; {
 		without := slices.Delete(slices.Clone(hits), i, i+1)
 		f, err := p.judge(ctx, p.c.Request, p.exclusions(without, ScopePath))
@@ -199,6 +207,7 @@ func (p *prover) fewest(ctx context.Context, hits []hit) ([]hit, error) {
 			hits = without
 		}
 	}
+	slices.SortFunc(hits, byName)
 	return hits, nil
 }
 
@@ -309,15 +318,11 @@ func only(r *reader.Request, name string) (value string, ok bool) {
 
 // read reads a request as the judge does.
 func read(p rulesets.Probe, site *config.Site) (*reader.Request, error) {
-	inspect := site.Limits.Inspect
-	if inspect <= 0 {
-		inspect = 4 << 20
-	}
 	proto := p.Proto
 	if proto == "" {
 		proto = "HTTP/1.1"
 	}
-	r, err := reader.Head(p.Method, p.Target, proto, p.Fields, reader.Limits{Args: site.Limits.Args, Inspect: inspect})
+	r, err := reader.Head(p.Method, p.Target, proto, p.Fields, reader.Limits{Args: site.Limits.Args, Inspect: site.Limits.Inspect})
 	if err == nil && len(p.Body) > 0 {
 		err = r.ParseBody(p.Body)
 	}
