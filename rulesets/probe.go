@@ -133,11 +133,7 @@ func (e *engine) takenAway(ctx context.Context, r *reader.Request, f Facts, left
 
 // readProbe reads a probe as the handler reads a request.
 func readProbe(p *Probe, site *config.Site) (*reader.Request, *reader.Ambiguity) {
-	limits := reader.Limits{Args: site.Limits.Args, Inspect: site.Limits.Inspect}
-	if limits.Inspect <= 0 {
-		limits.Inspect = defaultInspect
-	}
-	r, err := reader.Head(p.Method, p.Target, p.Proto, p.Fields, limits)
+	r, err := reader.Head(p.Method, p.Target, p.Proto, p.Fields, reader.Limits{Args: site.Limits.Args, Inspect: site.Limits.Inspect})
 	if err == nil && len(p.Body) > 0 {
 		err = r.ParseBody(p.Body)
 	}
