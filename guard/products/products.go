@@ -1,12 +1,8 @@
 package products
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"net/http"
-	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,8 +10,8 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/qorgan/qorgan/exchange"
+	"github.com/qorgan/qorgan/guard/kept"
 	"github.com/qorgan/qorgan/guard/peek"
-	"github.com/qorgan/qorgan/internal/replace"
 )
 
 const (
@@ -34,10 +30,9 @@ type Options struct {
 
 // Book knows what each site runs.
 type Book struct {
-	path  string
+	file  kept.File
 	log   zerolog.Logger
 	sites sync.Map // name → *site
-	dirty atomic.Bool
 }
 
 // site is what is known of one site.
@@ -58,20 +53,14 @@ type entry struct {
 // New returns a Book that remembers what the file at Options.Path holds. A file
 // that cannot be read is reported and replaced: sites show themselves again.
 func New(o Options) (*Book, error) {
-	b := &Book{path: o.Path, log: o.Logger}
-	if o.Path == "" {
-		return b, nil
-	}
-	raw, err := os.ReadFile(o.Path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return b, nil
-	}
+	b := &Book{file: kept.File{Path: o.Path}, log: o.Logger}
+	known := map[string]map[string]*entry{}
+	damaged, err := b.file.Load(&known)
 	if err != nil {
 		return nil, fmt.Errorf("load seen products: %w", err)
 	}
-	known := map[string]map[string]*entry{}
-	if err := json.Unmarshal(raw, &known); err != nil {
-		b.log.Warn().Err(err).Str("file", o.Path).Msg("seen products could not be read; sites show them anew")
+	if damaged != nil {
+		b.log.Warn().Err(damaged).Str("file", o.Path).Msg("seen products could not be read; sites show them anew")
 		return b, nil
 	}
 	for name, listed := range known {
@@ -194,7 +183,7 @@ func (b *Book) note(name string, s *site, seen sighting) {
 		return
 	}
 	s.publish()
-	b.dirty.Store(true)
+	b.file.Changed()
 	b.log.Debug().Str("site", name).Int("products", len(s.listed)).Msg("products seen")
 }
 
@@ -223,15 +212,15 @@ func (s *site) publish() {
 
 // Save writes the file if something was seen since it was last written. One
 // caller at a time.
-func (b *Book) Save() (err error) {
-	if b.path == "" || !b.dirty.Swap(false) {
-		return nil
+func (b *Book) Save() error {
+	if err := b.file.Save(b.known); err != nil {
+		return fmt.Errorf("save seen products: %w", err)
 	}
-	defer func() {
-		if err != nil {
-			b.dirty.Store(true)
-		}
-	}()
+	return nil
+}
+
+// known returns what the file holds.
+func (b *Book) known() any {
 	known := map[string]map[string]entry{}
 	b.sites.Range(func(name, v any) bool {
 		s := v.(*site)
@@ -247,12 +236,5 @@ func (b *Book) Save() (err error) {
 		known[name.(string)] = listed
 		return true
 	})
-	raw, err := json.MarshalIndent(known, "", "\t")
-	if err != nil {
-		return fmt.Errorf("encode seen products: %w", err)
-	}
-	if err := replace.Bytes(b.path, 0o600, raw); err != nil {
-		return fmt.Errorf("save seen products: %w", err)
-	}
-	return nil
+	return known
 }

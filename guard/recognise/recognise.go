@@ -1,12 +1,8 @@
 package recognise
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"net/http"
-	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,8 +10,8 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/qorgan/qorgan/exchange"
+	"github.com/qorgan/qorgan/guard/kept"
 	"github.com/qorgan/qorgan/guard/peek"
-	"github.com/qorgan/qorgan/internal/replace"
 )
 
 const (
@@ -37,10 +33,9 @@ type Options struct {
 
 // Recogniser knows which CMS each site runs.
 type Recogniser struct {
-	path  string
+	file  kept.File
 	log   zerolog.Logger
 	sites sync.Map // name → *site
-	dirty atomic.Bool
 }
 
 // site is what is known about one site.
@@ -62,20 +57,14 @@ type finding struct {
 // A file that cannot be read is reported and replaced: every site is soon
 // recognised again.
 func New(o Options) (*Recogniser, error) {
-	r := &Recogniser{path: o.Path, log: o.Logger}
-	if o.Path == "" {
-		return r, nil
-	}
-	raw, err := os.ReadFile(o.Path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return r, nil
-	}
+	r := &Recogniser{file: kept.File{Path: o.Path}, log: o.Logger}
+	known := map[string]finding{}
+	damaged, err := r.file.Load(&known)
 	if err != nil {
 		return nil, fmt.Errorf("load recognised profiles: %w", err)
 	}
-	known := map[string]finding{}
-	if err := json.Unmarshal(raw, &known); err != nil {
-		r.log.Warn().Err(err).Str("file", o.Path).Msg("recognised profiles could not be read; sites are recognised anew")
+	if damaged != nil {
+		r.log.Warn().Err(damaged).Str("file", o.Path).Msg("recognised profiles could not be read; sites are recognised anew")
 		return r, nil
 	}
 	for name, f := range known {
@@ -197,20 +186,20 @@ func (r *Recogniser) note(name string, s *site, g sighting) {
 	}
 	s.found.Store(&finding{Profile: g.cms, Evidence: g.why})
 	r.log.Info().Str("site", name).Str("profile", g.cms).Str("evidence", g.why).Msg("CMS recognised")
-	r.dirty.Store(true)
+	r.file.Changed()
 }
 
 // Save writes the file if something was recognised since it was last written.
 // One caller at a time.
-func (r *Recogniser) Save() (err error) {
-	if r.path == "" || !r.dirty.Swap(false) {
-		return nil
+func (r *Recogniser) Save() error {
+	if err := r.file.Save(r.known); err != nil {
+		return fmt.Errorf("save profiles: %w", err)
 	}
-	defer func() {
-		if err != nil {
-			r.dirty.Store(true)
-		}
-	}()
+	return nil
+}
+
+// known returns what the file holds.
+func (r *Recogniser) known() any {
 	known := map[string]finding{}
 	r.sites.Range(func(name, s any) bool {
 		if f := s.(*site).found.Load(); f != nil {
@@ -218,12 +207,5 @@ func (r *Recogniser) Save() (err error) {
 		}
 		return true
 	})
-	raw, err := json.MarshalIndent(known, "", "\t")
-	if err != nil {
-		return fmt.Errorf("encode profiles: %w", err)
-	}
-	if err := replace.Bytes(r.path, 0o600, raw); err != nil {
-		return fmt.Errorf("save profiles: %w", err)
-	}
-	return nil
+	return known
 }
