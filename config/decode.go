@@ -75,6 +75,10 @@ var (
 
 // value decodes n into v. unit is the field's unit tag.
 func (d *decoder) value(n ast.Node, path string, v reflect.Value, unit string) {
+	if v.Type() == typeSite { // even where there is nothing to read: the checks look at every site
+		v.Set(reflect.ValueOf(DefaultSite()))
+		v = v.Elem()
+	}
 	n = d.resolve(n)
 	if n == nil {
 		return
@@ -96,10 +100,6 @@ func (d *decoder) value(n ast.Node, path string, v reflect.Value, unit string) {
 			d.value(n, path+".url", v.FieldByName("URL"), "")
 			return
 		}
-	case typeSite:
-		v.Set(reflect.ValueOf(DefaultSite()))
-		d.value(n, path, v.Elem(), "")
-		return
 	}
 	switch v.Kind() {
 	case reflect.Pointer:
