@@ -130,6 +130,10 @@ func targetCases() []hostileCase {
 		{name: "a tab", send: ask("/a\tb"), status: "400", event: "target-control"},
 		{name: "a NUL", send: ask("/a\x00b"), status: "400", event: "target-control"},
 		{name: "DEL", send: ask("/a\x7fb"), status: "400", event: "target-control"},
+		{name: "a C1 control byte in the path", send: ask("/a\x85b"), status: "400", event: "target-control"},
+		{name: "a C1 control byte in the query", send: ask("/?a=\x9b2J"), status: "400", event: "target-control"},
+		{name: "a C1 control character in UTF-8", send: ask("/?a=\u0085b"), status: "400", event: "target-control"},
+		{name: "a letter in UTF-8 that is cut", send: ask("/?a=\xd1\x80\xe2\x80"), status: "400", event: "target-control"},
 		{name: "an encoded NUL", send: ask("/a%00b"), status: "400", event: "target-nul"},
 		{name: "half an escape", send: ask("/a%4"), status: "400", event: "target-percent"},
 		{name: "an attack behind a script's name", send: ask("/index.php/" + escaped), status: "403", event: "rule 941110"},
@@ -141,7 +145,7 @@ func targetCases() []hostileCase {
 		{name: "a step up behind a parameter that Java drops", send: ask("/a/..;/b"), status: "403", event: "+"},
 		{name: "line ends in the target, encoded", send: ask("/a%0d%0aSet-Cookie:%20a=1?q=%0d%0aX-A:%201"), status: "403|400", event: "+"},
 	}
-	for _, same := range []string{"//admin", "/a/./b", "/a/%2e/b", "/a/%2E/b", "/a/%2fb", "/a?b=c%2fd&e=%5B%5D", "/a/?", "/caf%C3%A9", "/a|b", "/?a={b}&c[]=d"} {
+	for _, same := range []string{"//admin", "/a/./b", "/a/%2e/b", "/a/%2E/b", "/a/%2fb", "/a?b=c%2fd&e=%5B%5D", "/a/?", "/caf%C3%A9", "/a|b", "/?a={b}&c[]=d", "/раз/р?с=р", "/?s=\xef\xf0\xe8\xe2\xe5\xf2"} {
 		cases = append(cases, hostileCase{name: "is forwarded as it came: " + same, send: ask(same), status: "200", seen: "GET " + same + " HTTP/1.1\r\n", event: "-"})
 	}
 	return cases

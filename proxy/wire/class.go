@@ -32,7 +32,7 @@ func classes() (t [256]uint8) {
 		if b >= ' ' && b != 0x7f || b == '\t' {
 			t[i] |= isValue
 		}
-		if b > ' ' && b != 0x7f && b != '#' {
+		if b > ' ' && b < 0x7f && b != '#' || b >= 0xa0 {
 			t[i] |= isTarget
 		}
 	}

@@ -1,6 +1,9 @@
 package wire
 
-import "bytes"
+import (
+	"bytes"
+	"unicode/utf8"
+)
 
 const methodBytes = 32
 
@@ -10,7 +13,9 @@ const methodBytes = 32
 // bytes above 127. No two servers read those differently, so they pass and the
 // rules judge them. A space, "#" and control bytes are read differently (where
 // does the target end?) and are sent by no browser; "\" in a path is "/" for
-// some servers, and browsers turn it into one.
+// some servers, and browsers turn it into one. 0x80 to 0x9f are control bytes in
+// every charset of one byte that web pages come in but Windows' own, which only
+// browsers of twenty years ago sent raw; they pass as parts of a letter in UTF-8.
 
 // requestLine reads the request line. It reports whether reading on makes
 // sense: where the line's three parts cannot be told apart, it does not.
@@ -64,8 +69,7 @@ func (s *scan) readTarget(target []byte, at int, options bool) {
 		s.fail(RequestLine, nil)
 		return
 	}
-	if !all(target, isTarget) {
-		s.targetByte(target)
+	if !all(target, isTarget) && !s.targetText(target) {
 		return
 	}
 	path := target
@@ -127,19 +131,37 @@ func (s *scan) readPath(path []byte) {
 	}
 }
 
-// targetByte names the first byte that a target may not have.
-func (s *scan) targetByte(target []byte) {
-	for i, b := range target {
-		switch {
-		case class[b]&isTarget != 0:
+// targetText looks at a target with bytes that may not stand alone. It reports
+// whether all of them belong to letters in UTF-8.
+func (s *scan) targetText(target []byte) bool {
+	for i := 0; i < len(target); {
+		b := target[i]
+		if b < utf8.RuneSelf {
+			if class[b]&isTarget == 0 {
+				s.targetByte(target[i:])
+				return false
+			}
+			i++
 			continue
-		case b == ' ':
-			s.fail(TargetSpace, target[i:])
-		case b == '#':
-			s.fail(TargetFragment, target[i:])
-		default:
-			s.fail(TargetControl, target[i:])
 		}
-		return
+		r, n := utf8.DecodeRune(target[i:])
+		if b < 0xa0 || r >= 0x80 && r < 0xa0 {
+			s.targetByte(target[i:])
+			return false
+		}
+		i += n
+	}
+	return true
+}
+
+// targetByte names the byte at which a target goes wrong.
+func (s *scan) targetByte(rest []byte) {
+	switch rest[0] {
+	case ' ':
+		s.fail(TargetSpace, rest)
+	case '#':
+		s.fail(TargetFragment, rest)
+	default:
+		s.fail(TargetControl, rest)
 	}
 }

@@ -3,6 +3,7 @@ package reader
 import (
 	"net/url"
 	"strings"
+	"unicode/utf8"
 )
 
 // readTarget splits the target and derives the forms of its path. The request
@@ -18,6 +19,15 @@ func (r *Request) readTarget() error {
 			return ambiguous("target-control-character", "a control character or space in the request target")
 		case c == '#':
 			return ambiguous("target-fragment", "a fragment in the request target")
+		case c >= utf8.RuneSelf:
+			// The same bytes for nginx and PHP. What is a control character in
+			// Latin-1 or in UTF-8 is none of a letter's.
+			letter, n := utf8.DecodeRuneInString(t[i:])
+			if c < 0xa0 || letter >= 0x80 && letter < 0xa0 {
+				return ambiguous("target-control-character", "a control character or space in the request target")
+			}
+			i += n - 1
+			plain = plain && inQuery
 		case c == '?':
 			inQuery = true
 		case inQuery:
