@@ -66,8 +66,9 @@ e2e-parts: ## Debian packages that e2e and differential need, as root
 e2e: ## A real WordPress and a real browser, from Debian packages
 	cd e2e && $(GO) test -count 1 -timeout 30m ./...
 
-test-postgres: ## What several edges share, in a real PostgreSQL from Debian's packages
-	$(GO) test -count 1 ./certs/postgres
+test-postgres: ## What several edges or consoles share, in a real PostgreSQL from Debian's packages
+	QORGAN_PARTS=1 $(GO) test -count 1 -run Postgres ./console/store
+	QORGAN_PARTS=1 $(GO) test -count 1 ./certs/postgres
 
 test-acme: ## Certificates against a real ACME server (pebble) on loopback
 	cd certs/pebbletest && $(GO) test -count 1 -timeout 10m ./...

@@ -32,7 +32,7 @@ require (
 	rsc.io/binaryregexp v0.2.0 // what the judge matches bytes with that are no UTF-8
 )
 
-require github.com/jackc/pgx/v5 v5.12.0 // certificates that several edges share; only certs/postgres may import it
+require github.com/jackc/pgx/v5 v5.12.0 // what several edges or consoles share; only certs/postgres and console/store may import it
 
 require (
 	github.com/beorn7/perks v1.0.1 // indirect

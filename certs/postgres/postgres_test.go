@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/qorgan/qorgan/certs/postgres/postgrestest"
+	"github.com/qorgan/qorgan/internal/postgrestest"
 )
 
 func open(t *testing.T, address string) *Storage {

@@ -24,6 +24,9 @@ type Act struct {
 // InsertAct writes an act down, sealed together with all before it.
 func (db *DB) InsertAct(ctx context.Context, a Act) error {
 	err := db.update(ctx, func(tx *sql.Tx) error {
+		if err := db.engine.serial(ctx, tx, "acts"); err != nil {
+			return err
+		}
 		var last []byte
 		err := tx.QueryRowContext(ctx, `SELECT number, seal FROM acts ORDER BY number DESC LIMIT 1`).Scan(&a.Number, &last)
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {

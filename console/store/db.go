@@ -9,8 +9,6 @@ import (
 	"os"
 	"path/filepath"
 
-	_ "modernc.org/sqlite" // the driver named "sqlite"
-
 	"github.com/qorgan/qorgan/internal/hold"
 )
 
@@ -39,110 +37,128 @@ func (e *HintError) Unwrap() error { return e.Err }
 
 // DB is an open store. The zero value is not usable.
 type DB struct {
-	path  string
-	read  *sql.DB
-	write *sql.DB // nil when open for reading only
-	lock  *os.File
+	engine engine
+	read   *sql.DB
+	write  *sql.DB // nil when open for reading only; a server's is the same as read
+	lock   *os.File
 }
 
-// Open opens the store at path for reading and writing, makes it when there
-// is none, and brings its schema up to date. It fails with ErrHeld while
-// another process has it open for writing and with ErrNewer when a newer
-// program has been at work.
-func Open(ctx context.Context, path string) (*DB, error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, fmt.Errorf("open store: %w", err)
+// Open opens the store at a place for reading and writing, makes it when there
+// is none, and brings its schema up to date. The place is a file, or the
+// address of a PostgreSQL (postgres://user@host/database) that several consoles
+// may share; what the address does not say, libpq's variables do: PGPASSWORD,
+// PGPASSFILE, PGSSLROOTCERT. It fails with ErrHeld while another process has the
+// file open for writing and with ErrNewer when a newer program has been at work.
+func Open(ctx context.Context, place string) (*DB, error) {
+	db, err := open(ctx, place, true, true)
+	if err != nil {
+		return nil, err
 	}
-	lock, err := hold.File(path + ".lock")
+	if err := db.migrate(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("open store %s: %w", named(place), err), db.Close())
+	}
+	return db, nil
+}
+
+// OpenReadOnly opens the store at a place, as [Open] takes it, for reading, also
+// while another process writes to it. It fails with ErrNotFound when there is
+// none.
+func OpenReadOnly(ctx context.Context, place string) (*DB, error) {
+	return openBeside(ctx, place, false)
+}
+
+// OpenBeside opens the store at a place, as [Open] takes it, for a small write
+// while another process may have it open with Open. It is for a command that
+// changes a row and ends; it never changes the schema and deletes nothing. It
+// fails with ErrNotFound when there is no store.
+func OpenBeside(ctx context.Context, place string) (*DB, error) {
+	return openBeside(ctx, place, true)
+}
+
+func openBeside(ctx context.Context, place string, write bool) (*DB, error) {
+	db, err := open(ctx, place, write, false)
+	if err != nil {
+		return nil, err
+	}
+	if err := db.known(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("open store %s: %w", named(place), err), db.Close())
+	}
+	return db, nil
+}
+
+// open connects. Only an owner makes a store that is not there, and has a file
+// for itself.
+func open(ctx context.Context, place string, write, owner bool) (*DB, error) {
+	db := &DB{}
+	err := db.connect(ctx, place, write, owner)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open store %s: %w", named(place), err), db.Close())
+	}
+	return db, nil
+}
+
+func (db *DB) connect(ctx context.Context, place string, write, owner bool) (err error) {
+	if isAddress(place) {
+		p, err := newPostgres(place)
+		if err != nil {
+			return err
+		}
+		db.engine, db.read = p, p.connect(!write)
+		if write {
+			db.write = db.read
+		}
+		return p.reach(ctx, db.read)
+	}
+	db.engine = sqlite{}
+	if owner {
+		if db.lock, err = own(place); err != nil {
+			return err
+		}
+	} else if _, err := os.Stat(place); err != nil {
+		if errors.Is(err, os.ErrNotExist) {
+			err = &HintError{ErrNotFound, "name the folder that `qorgan run` was given with --data"}
+		}
+		return err
+	}
+	if write {
+		if db.write, err = (sqlite{}).connect(place, "rw", 1); err != nil {
+			return err
+		}
+	}
+	db.read, err = sqlite{}.connect(place, "ro", 4)
+	return err
+}
+
+// own makes the file with its final permissions before SQLite touches it, which
+// gives them to its side files, and locks it for this process.
+func own(file string) (*os.File, error) {
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		return nil, err
+	}
+	lock, err := hold.File(file + ".lock")
 	if held := (*hold.HeldError)(nil); errors.As(err, &held) {
 		err = &HintError{ErrHeld, held.Hint + ", or use another --data folder"}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("open store %s: %w", path, err)
-	}
-	db := &DB{path: path, lock: lock}
-	if err := db.open(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("open store %s: %w", path, err), db.Close())
-	}
-	return db, nil
-}
-
-// OpenReadOnly opens the store at path for reading, also while another
-// process writes to it. It fails with ErrNotFound when there is none.
-func OpenReadOnly(ctx context.Context, path string) (*DB, error) {
-	if _, err := os.Stat(path); err != nil {
-		if errors.Is(err, os.ErrNotExist) {
-			err = &HintError{ErrNotFound, "name the folder that `qorgan run` was given with --data"}
-		}
-		return nil, fmt.Errorf("open store %s: %w", path, err)
-	}
-	read, err := connect(path, "ro", 4)
-	if err != nil {
-		return nil, fmt.Errorf("open store %s: %w", path, err)
-	}
-	db := &DB{path: path, read: read}
-	if err := db.known(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("open store %s: %w", path, err), db.Close())
-	}
-	return db, nil
-}
-
-// OpenBeside opens the store at path for a small write while another process
-// may have it open with Open: SQLite lets them take turns. It is for a command
-// that changes a row and ends; it never changes the schema and deletes
-// nothing. It fails with ErrNotFound when there is no store.
-func OpenBeside(ctx context.Context, path string) (*DB, error) {
-	db, err := OpenReadOnly(ctx, path)
-	if err != nil {
 		return nil, err
 	}
-	if db.write, err = connect(path, "rw", 1); err != nil {
-		return nil, errors.Join(fmt.Errorf("open store %s: %w", path, err), db.Close())
+	f, err := os.OpenFile(file, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return lock, err
 	}
-	return db, nil
+	return lock, f.Close()
 }
 
-func (db *DB) open(ctx context.Context) (err error) {
-	// The file is made with its final permissions before SQLite touches it;
-	// its side files inherit them.
-	f, err := os.OpenFile(db.path, os.O_RDWR|os.O_CREATE, 0o600)
+// named returns a place as it may stand in a message: without a password.
+func named(place string) string {
+	if !isAddress(place) {
+		return place
+	}
+	u, err := url.Parse(place)
 	if err != nil {
-		return err
+		return "at an address"
 	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	if db.write, err = connect(db.path, "rw", 1); err != nil {
-		return err
-	}
-	if err := db.migrate(ctx); err != nil {
-		return err
-	}
-	db.read, err = connect(db.path, "ro", 4)
-	return err
-}
-
-// connect opens a pool of connections. Writes are durable when they return
-// (synchronous=FULL): they come in batches, so that one fsync serves many
-// events.
-func connect(path, mode string, size int) (*sql.DB, error) {
-	v := url.Values{"mode": {mode}, "_txlock": {"immediate"}}
-	pragmas := []string{"busy_timeout(5000)", "foreign_keys(1)", "temp_store(memory)", "cache_size(-16000)"}
-	if mode == "rw" {
-		pragmas = append(pragmas, "auto_vacuum(incremental)", "journal_mode(wal)", "synchronous(full)", "journal_size_limit(67108864)")
-	} else {
-		v.Set("_txlock", "deferred")
-		pragmas = append(pragmas, "query_only(1)")
-	}
-	v["_pragma"] = pragmas
-	dsn := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: v.Encode()}
-	pool, err := sql.Open("sqlite", dsn.String())
-	if err != nil {
-		return nil, err
-	}
-	pool.SetMaxOpenConns(size)
-	pool.SetMaxIdleConns(size)
-	return pool, nil
+	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
 }
 
 // Close closes the store and lets other processes write to it.

@@ -12,6 +12,7 @@ import (
 	"github.com/qorgan/qorgan/console/store"
 	"github.com/qorgan/qorgan/console/store/storetest"
 	"github.com/qorgan/qorgan/event"
+	"github.com/qorgan/qorgan/internal/postgrestest"
 )
 
 func open(t *testing.T) *store.DB { return openAt(t, filepath.Join(t.TempDir(), store.File)) }
@@ -31,6 +32,11 @@ func openAt(t *testing.T, path string) *store.DB {
 }
 
 func TestSQLite(t *testing.T) { storetest.Run(t, open) }
+
+func TestPostgres(t *testing.T) {
+	server := postgrestest.Start(t)
+	storetest.Run(t, func(t *testing.T) *store.DB { return openAt(t, postgrestest.Empty(t, server)) })
+}
 
 func TestOnlyOneWriter(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a folder", store.File)

@@ -1,12 +1,14 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
-	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,23 +26,57 @@ func firstKey(t time.Time) int64 { return t.UnixMicro() * keyStep }
 // Insert stores events, in one transaction and durably. Events whose ids it
 // has are ignored: inserting a batch again changes nothing.
 func (db *DB) Insert(ctx context.Context, events []event.Event) error {
-	if len(events) == 0 {
-		return nil
-	}
-	err := db.update(ctx, func(tx *sql.Tx) error {
-		in, err := newInserter(ctx, tx)
+	rows := make([]eventRow, 0, len(events))
+	for i := range events {
+		row, err := rowOf(&events[i])
 		if err != nil {
+			return fmt.Errorf("store events: event %s: %w", events[i].ID, err)
+		}
+		rows = append(rows, row)
+	}
+	err := db.updateEvents(ctx, rows, func(tx *sql.Tx) error {
+		hours := map[hour]int64{}
+		if err := db.insertRows(ctx, tx, rows, hours); err != nil {
 			return err
 		}
-		for i := range events {
-			if err := in.insert(ctx, &events[i]); err != nil {
-				return errors.Join(fmt.Errorf("event %s: %w", events[i].ID, err), in.close())
-			}
-		}
-		return errors.Join(count(ctx, tx, in.hours), in.close())
+		return count(ctx, tx, hours)
 	})
 	if err != nil {
 		return fmt.Errorf("store events: %w", err)
+	}
+	return nil
+}
+
+// updateEvents is update for what stores some of rows.
+func (db *DB) updateEvents(ctx context.Context, rows []eventRow, f func(*sql.Tx) error) error {
+	if db.write == nil {
+		return ErrReadOnly
+	}
+	if err := db.engine.ready(ctx, db.write, rows); err != nil {
+		return err
+	}
+	return db.update(ctx, f)
+}
+
+// insertRows stores the rows that are new and counts them in hours.
+func (db *DB) insertRows(ctx context.Context, tx *sql.Tx, rows []eventRow, hours map[hour]int64) error {
+	seen := make(map[string]bool, len(rows))
+	rows = slices.DeleteFunc(rows, func(r eventRow) bool {
+		twice := seen[string(r.id)]
+		seen[string(r.id)] = true
+		return twice
+	})
+	if len(rows) == 0 {
+		return nil
+	}
+	fresh, err := db.engine.insertEvents(ctx, tx, rows)
+	if err != nil {
+		return err
+	}
+	for i, r := range rows {
+		if fresh[i] {
+			hours[hour{r.hour, r.site, r.class, r.action}]++
+		}
 	}
 	return nil
 }
@@ -51,94 +87,37 @@ type hour struct {
 	site, class, action string
 }
 
-type inserter struct {
-	has, event, rule, words *sql.Stmt
-	hours                   map[hour]int64
+func (h hour) compare(o hour) int {
+	return cmp.Or(cmp.Compare(h.hour, o.hour), cmp.Compare(h.site, o.site), cmp.Compare(h.class, o.class), cmp.Compare(h.action, o.action))
 }
 
-func newInserter(ctx context.Context, tx *sql.Tx) (*inserter, error) {
-	in := &inserter{hours: map[hour]int64{}}
-	for _, s := range []struct {
-		stmt **sql.Stmt
-		text string
-	}{
-		{&in.has, `SELECT 1 FROM events WHERE id = ?`},
-		{&in.event, `INSERT INTO events (key, id, code, site, kind, class, action, client, body)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING`},
-		{&in.rule, `INSERT OR IGNORE INTO event_rules VALUES (?, ?)`},
-		{&in.words, `INSERT INTO event_words (rowid, words) VALUES (?, ?)`},
-	} {
-		stmt, err := tx.PrepareContext(ctx, s.text)
+// count adds what was inserted to the table of hours, in one order, so that of
+// two transactions none waits for the other's rows with its own in hand.
+func count(ctx context.Context, tx *sql.Tx, hours map[hour]int64) error {
+	for _, h := range slices.SortedFunc(maps.Keys(hours), hour.compare) {
+		_, err := tx.ExecContext(ctx, `INSERT INTO hours VALUES (?, ?, ?, ?, ?)
+			ON CONFLICT (hour, site, class, action) DO UPDATE SET count = hours.count + excluded.count`, h.hour, h.site, h.class, h.action, hours[h])
 		if err != nil {
-			return nil, errors.Join(err, in.close())
-		}
-		*s.stmt = stmt
-	}
-	return in, nil
-}
-
-func (in *inserter) close() error {
-	var errs []error
-	for _, stmt := range []*sql.Stmt{in.has, in.event, in.rule, in.words} {
-		if stmt != nil {
-			errs = append(errs, stmt.Close())
+			return err
 		}
 	}
-	return errors.Join(errs...)
+	return nil
 }
 
-func (in *inserter) insert(ctx context.Context, e *event.Event) error {
+// rowOf returns an event as it is stored.
+func rowOf(e *event.Event) (eventRow, error) {
 	id, err := uuid.Parse(e.ID)
 	if err != nil {
-		return err
-	}
-	var one int
-	if err := in.has.QueryRowContext(ctx, id[:]).Scan(&one); err == nil {
-		return nil
-	} else if !errors.Is(err, sql.ErrNoRows) {
-		return err
+		return eventRow{}, err
 	}
 	body, err := json.Marshal(e)
 	if err != nil {
-		return err
+		return eventRow{}, err
 	}
-	class := string(e.Class())
-	key := firstKey(e.Time)
-	for {
-		result, err := in.event.ExecContext(ctx, key, id[:], e.Code, e.Site, string(e.Kind), class,
-			string(e.Action), address(e.Client.Addr), string(body))
-		if err != nil {
-			return err
-		}
-		if n, err := result.RowsAffected(); err != nil {
-			return err
-		} else if n > 0 {
-			break
-		}
-		key++
-	}
-	for _, rule := range e.Rules {
-		if _, err := in.rule.ExecContext(ctx, rule, key); err != nil {
-			return err
-		}
-	}
-	if _, err := in.words.ExecContext(ctx, key, wordsOf(e)); err != nil {
-		return err
-	}
-	in.hours[hour{e.Time.Unix() / 3600, e.Site, class, string(e.Action)}]++
-	return nil
-}
-
-// count adds what was inserted to the table of hours.
-func count(ctx context.Context, tx *sql.Tx, hours map[hour]int64) error {
-	for h, n := range hours {
-		_, err := tx.ExecContext(ctx, `INSERT INTO hours VALUES (?, ?, ?, ?, ?)
-			ON CONFLICT DO UPDATE SET count = count + excluded.count`, h.hour, h.site, h.class, h.action, n)
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return eventRow{
+		key: firstKey(e.Time), id: id[:], code: e.Code, site: e.Site, kind: string(e.Kind), class: string(e.Class()),
+		action: string(e.Action), client: address(e.Client.Addr), rules: e.Rules, words: wordsOf(e), body: body, hour: e.Time.Unix() / 3600,
+	}, nil
 }
 
 // wordsOf returns what a search for text looks at.

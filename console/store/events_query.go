@@ -57,7 +57,7 @@ func (db *DB) Events(ctx context.Context, q Query) (Page, error) {
 		q.Limit = 50
 	}
 	q.Limit = min(q.Limit, 1000)
-	from, where, args, err := q.sql()
+	from, where, args, err := q.sql(db.engine)
 	if err != nil {
 		return Page{}, fmt.Errorf("list events: %w", err)
 	}
@@ -92,12 +92,12 @@ func (db *DB) Events(ctx context.Context, q Query) (Page, error) {
 
 // Count returns how many events q selects, but stops counting at limit.
 func (db *DB) Count(ctx context.Context, q Query, limit int) (int, error) {
-	from, where, args, err := q.sql()
+	from, where, args, err := q.sql(db.engine)
 	if err != nil {
 		return 0, fmt.Errorf("count events: %w", err)
 	}
 	var n int
-	err = db.read.QueryRowContext(ctx, `SELECT count(*) FROM (SELECT 1 FROM `+from+where+` LIMIT ?)`,
+	err = db.read.QueryRowContext(ctx, `SELECT count(*) FROM (SELECT 1 FROM `+from+where+` LIMIT ?) found`,
 		append(args, limit)...).Scan(&n)
 	if err != nil {
 		return 0, fmt.Errorf("count events: %w", err)
@@ -166,7 +166,7 @@ func keyColumn(from string) string {
 
 // sql returns the tables to read, the most selective first, and the
 // conditions.
-func (q Query) sql() (from, where string, args []any, err error) {
+func (q Query) sql(e engine) (from, where string, args []any, err error) {
 	var conditions []string
 	add := func(condition string, values ...any) {
 		conditions = append(conditions, condition)
@@ -175,14 +175,15 @@ func (q Query) sql() (from, where string, args []any, err error) {
 	match := words(q.Text)
 	from = "events e"
 	switch {
-	case match != "":
-		from = "event_words w CROSS JOIN events e ON e.key = w.rowid"
-		add("w.event_words MATCH ?", match)
+	case len(match) > 0:
+		tables, condition, value := e.search(match)
+		from = tables
+		add(condition, value)
 		if q.Rule != 0 {
 			add("EXISTS (SELECT 1 FROM event_rules r WHERE r.rule = ? AND r.key = e.key)", q.Rule)
 		}
 	case q.Rule != 0:
-		from = "event_rules r CROSS JOIN events e ON e.key = r.key"
+		from = e.byRule()
 		add("r.rule = ?", q.Rule)
 	}
 	key := keyColumn(from)
@@ -204,11 +205,11 @@ func (q Query) sql() (from, where string, args []any, err error) {
 			add(key+c.is, k)
 		}
 	}
-	for column, value := range map[string]string{
-		"site": q.Site, "action": string(q.Action), "kind": string(q.Kind), "class": string(q.Class),
+	for _, c := range []struct{ column, value string }{
+		{"site", q.Site}, {"action", string(q.Action)}, {"kind", string(q.Kind)}, {"class", string(q.Class)},
 	} {
-		if value != "" {
-			add("e."+column+" = ?", value)
+		if c.value != "" {
+			add("e."+c.column+" = ?", c.value)
 		}
 	}
 	if q.Code != "" {
@@ -246,20 +247,10 @@ func bounds(p netip.Prefix) (first, last [16]byte) {
 	return first, last
 }
 
-// words returns the full-text expression for what a person typed: every word
-// is a quoted string, so that nothing typed is an operator.
-func words(text string) string {
+// words returns the words, of letters and digits, of what a person typed.
+func words(text string) []string {
 	fields := strings.FieldsFunc(text, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
-	if len(fields) > 16 {
-		fields = fields[:16]
-	}
-	for i, f := range fields {
-		fields[i] = `"` + f + `"`
-	}
-	if len(fields) > 0 {
-		fields[len(fields)-1] += "*"
-	}
-	return strings.Join(fields, " ")
+	return fields[:min(len(fields), 16)]
 }
 
 // Valid reports whether c is empty or has the form of a cursor.

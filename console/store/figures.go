@@ -55,7 +55,7 @@ func (db *DB) Counts(ctx context.Context, from, to time.Time, site string, class
 	return hours, nil
 }
 
-const actions = `sum(count * (action = ?)), sum(count * (action = ?))`
+const actions = `sum(CASE WHEN action = ? THEN count ELSE 0 END), sum(CASE WHEN action = ? THEN count ELSE 0 END)`
 
 // Sites returns the sites that had events from from to to, the busiest first.
 func (db *DB) Sites(ctx context.Context, from, to time.Time) ([]Tally, error) {

@@ -30,13 +30,12 @@ func (db *DB) UseLink(ctx context.Context, token []byte, now time.Time) (Person,
 	var p Person
 	var created int64
 	err := db.update(ctx, func(tx *sql.Tx) error {
-		err := tx.QueryRowContext(ctx, `SELECT `+personColumns+` FROM links l JOIN people p ON p.id = l.person
-			WHERE l.token = ? AND l.expires > ?`, token, now.Unix()).Scan(p.fields(&created)...)
+		var person int64
+		err := tx.QueryRowContext(ctx, `DELETE FROM links WHERE token = ? AND expires > ? RETURNING person`, token, now.Unix()).Scan(&person)
 		if err != nil {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, `DELETE FROM links WHERE token = ?`, token)
-		return err
+		return tx.QueryRowContext(ctx, `SELECT `+personColumns+` FROM people p WHERE p.id = ?`, person).Scan(p.fields(&created)...)
 	})
 	if err != nil {
 		return Person{}, fmt.Errorf("use link: %w", missing(err))

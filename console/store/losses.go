@@ -10,7 +10,7 @@ import (
 )
 
 const lossStatement = `INSERT INTO losses VALUES (?, ?, ?, ?, ?)
-	ON CONFLICT DO UPDATE SET count = excluded.count, last = excluded.last WHERE excluded.count > count`
+	ON CONFLICT (id) DO UPDATE SET count = excluded.count, last = excluded.last WHERE excluded.count > losses.count`
 
 func lossValues(l event.Loss) []any {
 	return []any{l.ID, l.First.UnixMicro(), l.Last.UnixMicro(), l.Count, l.Reason}

@@ -6,73 +6,67 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"io/fs"
+	"path"
 	"slices"
 	"strings"
 	"time"
 )
 
 // migrations hold the schema. A file is applied once, in the order of the
-// names, in one transaction, and is never changed afterwards.
+// names, and is never changed afterwards. It is written for SQLite; the engine
+// of a server translates the types, see postgres.schema. Where more differs, a
+// file with the same name and the ending .postgres.sql stands in for it.
 //
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// applicationID marks a SQLite file as ours ("Qorg").
-const applicationID = 0x516f7267
-
 // migrate brings the schema up to date.
 func (db *DB) migrate(ctx context.Context) error {
-	if err := ours(ctx, db.write); err != nil {
+	if err := db.engine.prepare(ctx, db.write, true); err != nil {
 		return err
 	}
-	err := db.update(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, fmt.Sprintf(`PRAGMA application_id = %d;
-			CREATE TABLE IF NOT EXISTS migrations (name TEXT PRIMARY KEY, applied INTEGER NOT NULL) STRICT`, applicationID))
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	applied, err := appliedMigrations(ctx, db.write)
-	if err != nil {
-		return err
-	}
-	known := knownMigrations()
-	if err := notNewer(applied, known); err != nil {
-		return err
-	}
-	for _, name := range known {
-		if slices.Contains(applied, name) {
-			continue
+	known := knownMigrations(db.engine.suffix())
+	return db.update(ctx, func(tx *sql.Tx) error {
+		if err := db.engine.serial(ctx, tx, "migrations"); err != nil {
+			return err
 		}
-		text, err := migrations.ReadFile("migrations/" + name + ".sql")
+		_, err := tx.ExecContext(ctx, db.engine.schema(`CREATE TABLE IF NOT EXISTS migrations (name TEXT PRIMARY KEY, applied INTEGER NOT NULL) STRICT`))
 		if err != nil {
 			return err
 		}
-		err = db.update(ctx, func(tx *sql.Tx) error {
-			if _, err := tx.ExecContext(ctx, string(text)); err != nil {
+		applied, err := appliedMigrations(ctx, tx)
+		if err != nil {
+			return err
+		}
+		if err := notNewer(applied, known); err != nil {
+			return err
+		}
+		for _, m := range known {
+			if slices.Contains(applied, m.name) {
+				continue
+			}
+			if _, err := tx.ExecContext(ctx, db.engine.schema(m.text)); err != nil {
+				return fmt.Errorf("migrate to %s: %w", m.name, err)
+			}
+			if _, err := tx.ExecContext(ctx, `INSERT INTO migrations VALUES (?, ?)`, m.name, time.Now().Unix()); err != nil {
 				return err
 			}
-			_, err := tx.ExecContext(ctx, `INSERT INTO migrations VALUES (?, ?)`, name, time.Now().Unix())
-			return err
-		})
-		if err != nil {
-			return fmt.Errorf("migrate to %s: %w", name, err)
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 // known refuses a store that this program cannot read.
 func (db *DB) known(ctx context.Context) error {
-	if err := ours(ctx, db.read); err != nil {
+	if err := db.engine.prepare(ctx, db.read, false); err != nil {
 		return err
 	}
 	applied, err := appliedMigrations(ctx, db.read)
 	if err != nil {
 		return err
 	}
-	known := knownMigrations()
+	known := knownMigrations(db.engine.suffix())
 	if err := notNewer(applied, known); err != nil {
 		return err
 	}
@@ -82,49 +76,56 @@ func (db *DB) known(ctx context.Context) error {
 	return nil
 }
 
-// ours refuses a database that another program made.
-func ours(ctx context.Context, pool *sql.DB) error {
-	var id, tables int
-	err := pool.QueryRowContext(ctx, `SELECT (SELECT application_id FROM pragma_application_id), (SELECT count(*) FROM sqlite_schema)`).Scan(&id, &tables)
-	if err != nil {
-		return err
-	}
-	if tables > 0 && id != applicationID {
-		return &HintError{errors.New("file is another program's database"), "use another --data folder"}
-	}
-	return nil
-}
-
-func notNewer(applied, known []string) error {
+func notNewer(applied []string, known []migration) error {
 	for _, name := range applied {
-		if !slices.Contains(known, name) {
+		if !slices.ContainsFunc(known, func(m migration) bool { return m.name == name }) {
 			return &HintError{fmt.Errorf("%w (it has %s)", ErrNewer, name), "run the newer version again, or restore the copy made before it ran"}
 		}
 	}
 	return nil
 }
 
-func appliedMigrations(ctx context.Context, pool *sql.DB) ([]string, error) {
-	return scanAll(ctx, pool, func(rows *sql.Rows, name *string) error { return rows.Scan(name) },
+func appliedMigrations(ctx context.Context, q queryer) ([]string, error) {
+	return scanAll(ctx, q, func(rows *sql.Rows, name *string) error { return rows.Scan(name) },
 		`SELECT name FROM migrations ORDER BY name`)
 }
 
-func knownMigrations() []string {
+// migration is a step of the schema.
+type migration struct{ name, text string }
+
+// knownMigrations returns the steps in their order.
+func knownMigrations(suffix string) []migration {
 	entries, err := migrations.ReadDir("migrations")
 	if err != nil {
 		panic(err) // embedded
 	}
-	var names []string
+	var known []migration
 	for _, e := range entries {
-		names = append(names, strings.TrimSuffix(e.Name(), ".sql"))
+		name := strings.TrimSuffix(e.Name(), ".sql")
+		if path.Ext(name) != "" {
+			continue
+		}
+		text, err := migrations.ReadFile("migrations/" + name + suffix + ".sql")
+		if errors.Is(err, fs.ErrNotExist) {
+			text, err = migrations.ReadFile("migrations/" + e.Name())
+		}
+		if err != nil {
+			panic(err) // embedded
+		}
+		known = append(known, migration{name, string(text)})
 	}
-	slices.Sort(names)
-	return names
+	slices.SortFunc(known, func(a, b migration) int { return strings.Compare(a.name, b.name) })
+	return known
+}
+
+// queryer is a pool or a transaction.
+type queryer interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }
 
 // scanAll runs a query and returns its rows.
-func scanAll[T any](ctx context.Context, pool *sql.DB, scan func(*sql.Rows, *T) error, query string, args ...any) (_ []T, err error) {
-	rows, err := pool.QueryContext(ctx, query, args...)
+func scanAll[T any](ctx context.Context, q queryer, scan func(*sql.Rows, *T) error, query string, args ...any) (_ []T, err error) {
+	rows, err := q.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}

@@ -62,7 +62,7 @@ func (db *DB) SetPassword(ctx context.Context, person int64, hash string, keep [
 		err = ErrNotFound
 	}
 	if err == nil {
-		_, err = db.exec(ctx, `DELETE FROM sessions WHERE person = ? AND token IS NOT ?`, person, keep)
+		_, err = db.exec(ctx, `DELETE FROM sessions WHERE person = ? AND token IS DISTINCT FROM ?`, person, keep)
 	}
 	if err != nil {
 		return fmt.Errorf("set password: %w", err)

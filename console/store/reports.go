@@ -41,8 +41,12 @@ func (e *GapError) Error() string {
 // [*GapError] when there are records missing before these; the edge was heard
 // all the same.
 func (db *DB) InsertReports(ctx context.Context, r Reports, h Heard) (committed uint64, err error) {
+	var rows []eventRow
+	if rows, err = rowsOf(r.Frames); err != nil {
+		return 0, fmt.Errorf("store reports: %w", err)
+	}
 	var gap *GapError
-	err = db.update(ctx, func(tx *sql.Tx) error {
+	err = db.updateEvents(ctx, rows, func(tx *sql.Tx) error {
 		gap = nil
 		if err := hearEdge(ctx, tx, h); err != nil {
 			return err
@@ -65,13 +69,13 @@ func (db *DB) InsertReports(ctx context.Context, r Reports, h Heard) (committed 
 			}
 			committed = r.After
 		}
-		if err := insertFrames(ctx, tx, r.Frames, &committed); err != nil {
+		if err := db.insertFrames(ctx, tx, r.Frames, rows, &committed); err != nil {
 			return err
 		}
 		if committed == before {
 			return nil
 		}
-		_, err = tx.ExecContext(ctx, `INSERT INTO watermarks VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET seq = excluded.seq`,
+		_, err = tx.ExecContext(ctx, `INSERT INTO watermarks VALUES (?, ?, ?, ?) ON CONFLICT (edge, epoch, lane) DO UPDATE SET seq = excluded.seq`,
 			r.Edge, r.Epoch, int64(r.Lane), int64(committed))
 		return err
 	})
@@ -92,23 +96,38 @@ func (r Reports) gap(committed uint64) event.Loss {
 		Count: int64(r.After - committed), Reason: "gone"}
 }
 
-// insertFrames stores the frames after *committed and moves it.
-func insertFrames(ctx context.Context, tx *sql.Tx, frames []Frame, committed *uint64) (err error) {
-	in, err := newInserter(ctx, tx)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, in.close()) }()
+// rowsOf returns the events of frames, in their order, as they are stored.
+func rowsOf(frames []Frame) ([]eventRow, error) {
+	var rows []eventRow
 	for _, f := range frames {
-		if f.Last <= *committed {
-			continue
-		}
 		for _, item := range f.Items {
+			if item.Event == nil {
+				continue
+			}
+			row, err := rowOf(item.Event)
+			if err != nil {
+				return nil, fmt.Errorf("event %s: %w", item.Event.ID, err)
+			}
+			rows = append(rows, row)
+		}
+	}
+	return rows, nil
+}
+
+// insertFrames stores the frames after *committed, whose events are the last of
+// rows, and moves it.
+func (db *DB) insertFrames(ctx context.Context, tx *sql.Tx, frames []Frame, rows []eventRow, committed *uint64) error {
+	hours := map[hour]int64{}
+	for _, f := range frames {
+		known := f.Last <= *committed
+		for _, item := range f.Items {
+			var err error
 			switch {
-			case item.Event != nil:
-				err = in.insert(ctx, item.Event)
+			case known && item.Event != nil:
+				rows = rows[1:]
+			case known || item.Event != nil:
 			case item.Tally != nil:
-				err = insertTally(ctx, tx, item.Tally, in.hours)
+				err = insertTally(ctx, tx, item.Tally, hours)
 			case item.Loss != nil:
 				err = insertLoss(ctx, tx, *item.Loss)
 			}
@@ -116,9 +135,12 @@ func insertFrames(ctx context.Context, tx *sql.Tx, frames []Frame, committed *ui
 				return err
 			}
 		}
-		*committed = f.Last
+		*committed = max(*committed, f.Last)
 	}
-	return count(ctx, tx, in.hours)
+	if err := db.insertRows(ctx, tx, rows, hours); err != nil {
+		return err
+	}
+	return count(ctx, tx, hours)
 }
 
 func insertLoss(ctx context.Context, tx *sql.Tx, l event.Loss) error {

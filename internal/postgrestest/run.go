@@ -2,13 +2,15 @@ package postgrestest
 
 import (
 	"context"
-	"fmt"
+	"crypto/rand"
+	"net/url"
 	"os"
 	"os/exec"
 	"os/user"
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -16,10 +18,11 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Start runs a server and returns its address. The test is skipped where no
-// PostgreSQL is installed; QORGAN_POSTGRES may name a database instead. With
-// QORGAN_PARTS set, a missing one is a failure.
-func Start(t *testing.T) (address string) {
+// Start runs a server and returns the URL of a database. The test is skipped
+// where no PostgreSQL is installed; QORGAN_POSTGRES may be the URL of one
+// instead. With QORGAN_PARTS set, a missing one is a failure. It does not wait
+// for the disk unless the settings, like "fsync=on", say so.
+func Start(t testing.TB, settings ...string) (address string) {
 	t.Helper()
 	if at := os.Getenv("QORGAN_POSTGRES"); at != "" {
 		return at
@@ -49,7 +52,11 @@ func Start(t *testing.T) (address string) {
 	if out, err := command("initdb", "-D", data, "-U", "qorgan", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync").CombinedOutput(); err != nil {
 		t.Fatalf("initdb: %v\n%s", err, out)
 	}
-	server := command("postgres", "-D", data, "-k", dir, "-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=60")
+	args := []string{"-D", data, "-k", dir}
+	for _, s := range append([]string{"listen_addresses=", "fsync=off", "max_connections=60"}, settings...) {
+		args = append(args, "-c", s)
+	}
+	server := command("postgres", args...)
 	if err := server.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +64,7 @@ func Start(t *testing.T) (address string) {
 		_ = server.Process.Signal(os.Interrupt)
 		_ = server.Wait()
 	})
-	address = fmt.Sprintf("host=%s user=qorgan dbname=postgres", dir)
+	address = "postgres://qorgan@/postgres?host=" + dir
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for end := time.Now().Add(time.Minute); time.Now().Before(end); <-tick.C {
@@ -73,7 +80,7 @@ func Start(t *testing.T) (address string) {
 
 // attributes has the server run as somebody else when we are root, which it
 // refuses to be.
-func attributes(t *testing.T, dir string) *syscall.SysProcAttr {
+func attributes(t testing.TB, dir string) *syscall.SysProcAttr {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		return nil
@@ -88,4 +95,35 @@ func attributes(t *testing.T, dir string) *syscall.SysProcAttr {
 		t.Fatal(err)
 	}
 	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}
+}
+
+// Empty makes a database of the test's own on the server at address, and
+// returns its URL.
+func Empty(t testing.TB, address string) string {
+	t.Helper()
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := pgx.Connect(context.Background(), address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close(context.Background())
+	name := "test_" + strings.ToLower(rand.Text())
+	if _, err := c.Exec(context.Background(), "CREATE DATABASE "+name); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		c, err := pgx.Connect(context.Background(), address)
+		if err == nil {
+			_, err = c.Exec(context.Background(), "DROP DATABASE "+name+" WITH (FORCE)")
+			c.Close(context.Background())
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	})
+	u.Path = "/" + name
+	return u.String()
 }
