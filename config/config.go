@@ -183,9 +183,8 @@ type Site struct {
 	Trusted *Trusted `yaml:"trusted"`
 	// Timeouts bounds waiting for the upstream.
 	Timeouts Timeouts `yaml:"timeouts"`
-	// HSTS is the max-age of Strict-Transport-Security; 0 sends none. 0 by
-	// default.
-	HSTS time.Duration `yaml:"hsts"`
+	// HSTS tells browsers to come over TLS only.
+	HSTS HSTS `yaml:"hsts"`
 	// TLS holds a certificate of the owner's own, in place of one that is issued.
 	TLS SiteTLS `yaml:"tls"`
 }

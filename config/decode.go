@@ -70,6 +70,8 @@ var (
 	typeRules    = reflect.TypeFor[RuleRange]()
 	typeSecret   = reflect.TypeFor[Secret]()
 	typeUpstream = reflect.TypeFor[Upstream]()
+	typeHSTS     = reflect.TypeFor[HSTS]()
+	typeStep     = reflect.TypeFor[HSTSStep]()
 	typeSite     = reflect.TypeFor[*Site]()
 )
 
@@ -92,12 +94,17 @@ func (d *decoder) value(n ast.Node, path string, v reflect.Value, unit string) {
 	}
 	_, null := n.(*ast.NullNode)
 	switch v.Type() {
-	case typeDuration, typePrefix, typeURL, typeTime, typeRules, typeSecret:
+	case typeDuration, typePrefix, typeURL, typeTime, typeRules, typeSecret, typeStep:
 		d.scalar(n, path, v, unit)
 		return
 	case typeUpstream:
 		if _, ok := n.(ast.MapNode); !ok {
 			d.value(n, path+".url", v.FieldByName("URL"), "")
+			return
+		}
+	case typeHSTS:
+		if _, ok := n.(ast.MapNode); !ok {
+			d.value(n, path+".step", v.FieldByName("Step"), "")
 			return
 		}
 	}

@@ -28,7 +28,13 @@ func (d *decoder) scalar(n ast.Node, path string, v reflect.Value, unit string) 
 	var err error
 	switch v.Type() {
 	case typeDuration:
-		err = setDuration(v, text)
+		var t time.Duration
+		err = parseDuration(text, &t)
+		v.SetInt(int64(t))
+	case typeStep:
+		var s HSTSStep
+		s, err = setHSTSStep(text)
+		v.SetString(string(s))
 	case typePrefix:
 		err = setPrefix(v, text)
 	case typeURL:
@@ -73,6 +79,8 @@ func describe(t reflect.Type, unit string) (want, example string) {
 	switch t {
 	case typeDuration:
 		return "a time", "30s, 5m, 12h or 365d"
+	case typeStep:
+		return "a step or a time", "off, trial, week, month, year, end or 180d"
 	case typePrefix:
 		return "an address or range", "10.0.0.0/8 or 192.0.2.7"
 	case typeURL:
@@ -108,26 +116,27 @@ func textOf(n ast.Node) (text string, quoted, ok bool) {
 	return "", false, false
 }
 
-func setDuration(v reflect.Value, text string) error {
+// parseDuration reads a time into t, which stays as it is on an error.
+func parseDuration(text string, t *time.Duration) error {
 	if text == "0" {
-		v.SetInt(0)
+		*t = 0
 		return nil
 	}
 	if days, ok := strings.CutSuffix(text, "d"); ok {
 		n, err := strconv.ParseInt(days, 10, 64)
 		if err == nil && n > -1e5 && n < 1e5 {
-			v.SetInt(n * int64(24*time.Hour))
+			*t = time.Duration(n) * 24 * time.Hour
 			return nil
 		}
 	}
-	t, err := time.ParseDuration(text)
+	d, err := time.ParseDuration(text)
 	if err != nil {
 		if _, err := strconv.ParseFloat(text, 64); err == nil {
 			return fmt.Errorf("%q has no unit", text)
 		}
 		return fmt.Errorf("%q is not a time", text)
 	}
-	v.SetInt(int64(t))
+	*t = d
 	return nil
 }
 

@@ -120,7 +120,7 @@ func (k checker) site(at string, s *Site) {
 	if s.Timeouts.Header <= 0 {
 		k.wrong(at+".timeouts.header", "60s", "%s leaves no time to answer", s.Timeouts.Header)
 	}
-	k.notNegative(at+".hsts", s.HSTS)
+	k.hsts(at+".hsts", s)
 	if s.Trusted != nil {
 		k.trusted(at+".trusted", *s.Trusted)
 	}

@@ -149,11 +149,7 @@ func (c *call) answer(w http.ResponseWriter, resp *http.Response) {
 	if _, ok := h["Content-Type"]; !ok {
 		h["Content-Type"] = nil // or the server guesses one
 	}
-	if c.site.hsts != "" && c.x.TLS {
-		if _, ok := h["Strict-Transport-Security"]; !ok {
-			h["Strict-Transport-Security"] = []string{c.site.hsts}
-		}
-	}
+	c.tellHSTS(h)
 	if c.http3 && c.x.TLS && c.x.Proto != "HTTP/3.0" {
 		h["Alt-Svc"] = []string{altSvc(c.host)}
 	}
@@ -180,6 +176,20 @@ func (c *call) answer(w http.ResponseWriter, resp *http.Response) {
 	}
 	if len(resp.Trailer) > 0 {
 		c.writeTrailers(w, resp.Trailer, announced)
+	}
+}
+
+// tellHSTS has browsers come over TLS only, as the site says, or else as its
+// upstream does (RFC 6797): in one line, and never to who came without.
+func (c *call) tellHSTS(h http.Header) {
+	const name = "Strict-Transport-Security"
+	switch lines := h[name]; {
+	case !c.x.HTTPS:
+		delete(h, name)
+	case c.site != nil && c.site.hsts != nil:
+		h[name] = c.site.hsts
+	case len(lines) > 1:
+		h[name] = lines[:1] // the one browsers take
 	}
 }
 

@@ -69,6 +69,9 @@ func (s *Server) writeRefusal(w http.ResponseWriter, r *http.Request, f exchange
 	if f.Close {
 		w.Header().Set("Connection", "close")
 	}
+	if c := callFrom(r.Context()); c != nil {
+		c.tellHSTS(w.Header())
+	}
 	s.pages.Write(w, r, v)
 }
 

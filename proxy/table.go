@@ -30,7 +30,7 @@ type site struct {
 	trusted []netip.Prefix
 	limits  config.Limits
 	counts  *siteCounters
-	hsts    string
+	hsts    []string // the header's lines, nil for the upstream's own
 	share   *capacity.Site
 	holds   int64 // bytes of one body that may be in memory
 }
@@ -108,8 +108,8 @@ func (s *Server) buildSite(c *config.Config, cs *config.Site, set *upstream.Set)
 	if cs.Trusted != nil {
 		st.trusted = cs.Trusted.Proxies
 	}
-	if cs.HSTS > 0 {
-		st.hsts = fmt.Sprintf("max-age=%d", int64(cs.HSTS/time.Second))
+	if h := cs.HSTS.Header(); h != "" {
+		st.hsts = []string{h}
 	}
 	return st, nil
 }

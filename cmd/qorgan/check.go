@@ -82,6 +82,14 @@ func summary(p *process, c *config.Config) error {
 		}
 		fmt.Fprintf(w, "%s\t%s\t→ %s\t%s\tlevel %d\t%s\n", s.Name, strings.Join(s.Hosts, " "), strings.Join(to, " "), s.Mode, s.Level, s.Profile)
 	}
+	for i, s := range c.Sites {
+		if i == shown {
+			break
+		}
+		if said := sayHSTS(s.HSTS); said != "" {
+			fmt.Fprintf(w, "%s: hsts: %s\n", s.Name, said)
+		}
+	}
 	if err := exclusionsInForce(w, c.Data); err != nil {
 		return err
 	}

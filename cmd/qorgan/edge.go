@@ -236,6 +236,7 @@ func (e *edge) reload(ctx context.Context, c *config.Config) error {
 	}
 	e.names.use(c.Sites)
 	was := e.config.Swap(c)
+	warnHSTS(e.log, was, c)
 	for _, fixed := range []struct{ key, was, is string }{
 		{"data", was.Data, c.Data}, {"admin", was.Admin, c.Admin}, {"tls.mode", was.TLS.Mode, c.TLS.Mode},
 		{"console.listen", was.Console.Listen, c.Console.Listen}, {"console.tls", was.Console.TLS, c.Console.TLS},
