@@ -23,6 +23,9 @@ func (c *call) admit(t *table, r *http.Request) *exchange.Refusal {
 		return c.refusal(r.Method, http.StatusMethodNotAllowed, "connect")
 	}
 	if c.conn.wire == nil { // whose head was not read strictly
+		if bad := wire.Judge(r.Method, c.x.Target, r.Header["Content-Length"]); bad != nil {
+			return c.refusal(r.Method, bad.Status, bad.Name)
+		}
 		if hosts := r.Header["Host"]; len(hosts) > 0 && (len(hosts) > 1 || !strings.EqualFold(hosts[0], c.host)) {
 			return c.refusal(r.Method, http.StatusBadRequest, wire.HostRepeated)
 		}

@@ -72,6 +72,33 @@ func (s *scan) judgeLength(h *Head) {
 	h.Length = n
 }
 
+// Judge holds a head that came over HTTP/2 or 3 to what one of HTTP/1 may say,
+// which it becomes on its way to an upstream: a space in method or target would
+// make another request line of it. A target is a path there, whatever it names
+// (RFC 9113, section 8.3.1). lengths are the values of its Content-Length lines.
+// It returns nil for a good one.
+func Judge(method, target string, lengths []string) *Refusal {
+	var s scan
+	switch {
+	case method == "" || !all(method, isToken):
+		s.fail(MethodInvalid, []byte(method))
+	case len(method) > methodBytes:
+		s.fail(MethodTooLong, []byte(method))
+	default:
+		if s.readTarget([]byte(target), 0, method == "OPTIONS"); s.absolute {
+			s.fail(TargetForm, []byte(target))
+		}
+	}
+	if len(lengths) > 1 {
+		s.fail(LengthRepeated, []byte(lengths[0]))
+	} else if len(lengths) == 1 {
+		if _, ok := decimal(lengths[0]); !ok {
+			s.fail(LengthInvalid, []byte(lengths[0]))
+		}
+	}
+	return s.bad
+}
+
 func decimal(s string) (int64, bool) {
 	if s == "" || len(s) > 19 || !all(s, isDigit) {
 		return 0, false
