@@ -81,7 +81,7 @@ func (s *Server) changePassword(w http.ResponseWriter, r *http.Request, v *visit
 	if err := s.db.SetPassword(r.Context(), person.ID, hash, v.session.Token); err != nil {
 		return err
 	}
-	s.act(r, person.Name, actPassword, "")
+	s.act(r, person, actPassword, "")
 	http.Redirect(w, r, "/account?done=password", http.StatusSeeOther)
 	return nil
 }
@@ -91,7 +91,7 @@ func (s *Server) endSession(w http.ResponseWriter, r *http.Request, v *visit) er
 	if err := s.db.EndSessionOf(r.Context(), v.session.Person.ID, r.PostFormValue("handle")); err != nil {
 		return err
 	}
-	s.act(r, v.session.Person.Name, actEndSession, "")
+	s.act(r, v.session.Person, actEndSession, "")
 	http.Redirect(w, r, "/account", http.StatusSeeOther)
 	return nil
 }

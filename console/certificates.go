@@ -51,9 +51,10 @@ func (c Certificate) Why() string {
 // Says is the key of the words for a state.
 func (c Certificate) Says() string { return "cert." + c.State }
 
-// certificates returns the board; nil where no edge tells of any.
-func (s *Server) certificates() *certificateBoard {
-	if s.options.Certificates == nil {
+// certificates returns the board; nil where no edge tells of any. It is the
+// machine's, and shown to those of the desk.
+func (s *Server) certificates(v *visit) *certificateBoard {
+	if s.options.Certificates == nil || !v.scope.Whole() {
 		return nil
 	}
 	all := s.options.Certificates()
@@ -80,8 +81,8 @@ func (s *Server) certificates() *certificateBoard {
 
 // certificateNeeds are the names for which somebody should do something: those
 // that browsers refuse, and those whose renewal fails.
-func (s *Server) certificateNeeds() []need {
-	if s.options.Certificates == nil {
+func (s *Server) certificateNeeds(v *visit) []need {
+	if s.options.Certificates == nil || !v.scope.Whole() {
 		return nil
 	}
 	var shut, late int64

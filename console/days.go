@@ -36,7 +36,8 @@ const (
 // newDays draws the counts of whole days for filters that the counts know: the
 // rest (rules, clients, words) they do not, and there is no picture then, nor for
 // less than two days.
-func (s *Server) newDays(r *http.Request, f filters, q store.Query, now time.Time) (*days, error) {
+func (s *Server) newDays(r *http.Request, v *visit, f filters, q store.Query) (*days, error) {
+	now := v.now
 	if f.Rule+f.Client+f.Text != "" || f.Span == "hour" || f.Span == "day" {
 		return nil, nil
 	}
@@ -51,7 +52,7 @@ func (s *Server) newDays(r *http.Request, f filters, q store.Query, now time.Tim
 	if !first.Before(end.AddDate(0, 0, -1)) {
 		return nil, nil
 	}
-	hours, err := s.db.Counts(r.Context(), first, end, f.Site, q.Class, q.Action)
+	hours, err := s.db.Counts(r.Context(), v.scope, first, end, f.Site, q.Class, q.Action)
 	if err != nil {
 		return nil, err
 	}

@@ -40,8 +40,8 @@ func (s *Server) edges(w http.ResponseWriter, r *http.Request, v *visit) error {
 // inviteEdge shows the line that enrols one more edge. It is not kept: who
 // loses it makes another.
 func (s *Server) inviteEdge(w http.ResponseWriter, r *http.Request, v *visit) error {
-	person := v.session.Person.Name
-	line, err := fleet.Invite(r.Context(), s.db, person, s.URL(), s.options.Pin, s.now())
+	person := v.session.Person
+	line, err := fleet.Invite(r.Context(), s.db, v.scope, person.Name, s.URL(), s.options.Pin, s.now())
 	if err != nil {
 		return err
 	}
@@ -51,20 +51,20 @@ func (s *Server) inviteEdge(w http.ResponseWriter, r *http.Request, v *visit) er
 
 func (s *Server) retireEdge(w http.ResponseWriter, r *http.Request, v *visit) error {
 	id := r.PathValue("id")
-	err := s.db.Retire(r.Context(), id, s.now().UTC())
+	err := s.db.Retire(r.Context(), v.scope, id, s.now().UTC())
 	if errors.Is(err, store.ErrNotFound) {
 		return s.nothingHere(w, r, v)
 	}
 	if err != nil {
 		return err
 	}
-	s.act(r, v.session.Person.Name, actRetireEdge, id)
+	s.act(r, v.session.Person, actRetireEdge, id)
 	http.Redirect(w, r, "/edges?done=retired", http.StatusSeeOther)
 	return nil
 }
 
 func (s *Server) renderEdges(w http.ResponseWriter, r *http.Request, v *visit, page *edgesPage) error {
-	all, err := s.db.Edges(r.Context())
+	all, err := s.db.Edges(r.Context(), v.scope)
 	if err != nil {
 		return err
 	}

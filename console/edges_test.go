@@ -36,7 +36,7 @@ func TestEdges(t *testing.T) {
 	}
 	enroll("almaty-1", line[2])
 	for _, name := range []string{"<b>astana</b>", "shymkent"} {
-		if err := s.db.InsertInvitation(t.Context(), fleet.CodeSum(name), "aigerim", now.Add(time.Hour)); err != nil {
+		if err := s.db.InsertInvitation(t.Context(), store.Whole(), fleet.CodeSum(name), "aigerim", now.Add(time.Hour)); err != nil {
 			t.Fatal(err)
 		}
 		enroll(name, name)

@@ -78,11 +78,11 @@ func (s *Server) export(w http.ResponseWriter, r *http.Request, v *visit, suffix
 		return errBadInput
 	}
 	q.Limit = 500
-	page, err := s.db.Events(r.Context(), q)
+	page, err := s.db.Events(r.Context(), v.scope, q)
 	if err != nil {
 		return err
 	}
-	s.act(r, v.session.Person.Name, actExport, suffix+" "+r.URL.RawQuery)
+	s.act(r, v.session.Person, actExport, suffix+" "+r.URL.RawQuery)
 	h := w.Header()
 	h.Set("Content-Type", kind)
 	h.Set("Content-Disposition", `attachment; filename="qorgan-`+v.now.Format("2006-01-02-1504")+"."+suffix+`"`)
@@ -97,7 +97,7 @@ func (s *Server) export(w http.ResponseWriter, r *http.Request, v *visit, suffix
 			return nil
 		}
 		q.Before = page.Older
-		if page, err = s.db.Events(r.Context(), q); err != nil {
+		if page, err = s.db.Events(r.Context(), v.scope, q); err != nil {
 			s.log.Error().Err(err).Msg("an export was cut off")
 			panic(http.ErrAbortHandler)
 		}

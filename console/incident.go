@@ -70,7 +70,7 @@ type ruleHitPlace struct {
 
 func (s *Server) incident(w http.ResponseWriter, r *http.Request, v *visit) error {
 	ctx := r.Context()
-	e, err := s.db.Event(ctx, r.PathValue("id"))
+	e, err := s.db.Event(ctx, v.scope, r.PathValue("id"))
 	if err != nil {
 		return err
 	}
@@ -81,8 +81,8 @@ func (s *Server) incident(w http.ResponseWriter, r *http.Request, v *visit) erro
 	page.Section = "incidents"
 	page.show(e)
 	page.Exclusion, page.Refusal = exclusion(e)
-	page.Proposes = s.options.Exclusions != nil && e.Kind == event.KindRule
-	twins, err := s.db.EventsByCode(ctx, e.Code)
+	page.Proposes = s.options.Exclusions != nil && e.Kind == event.KindRule && ownEvent(e)
+	twins, err := s.db.EventsByCode(ctx, v.scope, e.Code)
 	if err != nil {
 		return err
 	}
@@ -93,7 +93,7 @@ func (s *Server) incident(w http.ResponseWriter, r *http.Request, v *visit) erro
 	}
 	if e.Client.Addr.IsValid() {
 		page.Client = e.Client.Addr.String()
-		others, err := s.db.Events(ctx, store.Query{Client: netip.PrefixFrom(e.Client.Addr, e.Client.Addr.BitLen()), Limit: 7})
+		others, err := s.db.Events(ctx, v.scope, store.Query{Client: netip.PrefixFrom(e.Client.Addr, e.Client.Addr.BitLen()), Limit: 7})
 		if err != nil {
 			return err
 		}

@@ -193,7 +193,7 @@ func (s *Server) incidentList(w http.ResponseWriter, r *http.Request, v *visit) 
 	page.Section = "incidents"
 	q, wrong := f.query(v.now)
 	page.Wrong = wrong
-	sites, err := s.db.Sites(ctx, v.now.Add(-s.options.Keep), v.now)
+	sites, err := s.db.Sites(ctx, v.scope, v.now.Add(-s.options.Keep), v.now)
 	if err != nil {
 		return err
 	}
@@ -206,19 +206,19 @@ func (s *Server) incidentList(w http.ResponseWriter, r *http.Request, v *visit) 
 	}
 	page.Active = f.active(v.words)
 	if len(wrong) == 0 {
-		count, err := s.db.Count(ctx, q, countLimit+1)
+		count, err := s.db.Count(ctx, v.scope, q, countLimit+1)
 		if err != nil {
 			return err
 		}
 		page.Count, page.Many = int64(min(count, countLimit)), count > countLimit
-		if page.Days, err = s.newDays(r, f, q, v.now); err != nil {
+		if page.Days, err = s.newDays(r, v, f, q); err != nil {
 			return err
 		}
 		q.Before, q.After = store.Cursor(r.URL.Query().Get("before")), store.Cursor(r.URL.Query().Get("after"))
 		if !q.Before.Valid() || !q.After.Valid() {
 			return errBadInput
 		}
-		found, err := s.db.Events(ctx, q)
+		found, err := s.db.Events(ctx, v.scope, q)
 		if err != nil {
 			return err
 		}
@@ -312,7 +312,7 @@ func (s *Server) incidentsLater(w http.ResponseWriter, r *http.Request, v *visit
 	if len(wrong) > 0 || q.After == "" || !q.After.Valid() {
 		return errBadInput
 	}
-	found, err := s.db.Events(r.Context(), q)
+	found, err := s.db.Events(r.Context(), v.scope, q)
 	if err != nil {
 		return err
 	}

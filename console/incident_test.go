@@ -59,7 +59,7 @@ func TestHostileStringsAreText(t *testing.T) {
 	for _, e := range hostileEvents(len(hostile)) {
 		paths = append(paths, "/incidents?site="+url.QueryEscape(e.Site), "/incidents?text="+url.QueryEscape(e.Site)+"&client="+url.QueryEscape(e.Site)+"&rule="+url.QueryEscape(e.Site))
 	}
-	page, err := s.db.Events(t.Context(), readAll)
+	page, err := s.db.Events(t.Context(), store.Whole(), readAll)
 	if err != nil {
 		t.Fatal(err)
 	}

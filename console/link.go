@@ -78,12 +78,12 @@ func (s *Server) useLink(w http.ResponseWriter, r *http.Request, v *visit) error
 		if err := s.db.SetPassword(r.Context(), person.ID, hash, nil); err != nil {
 			return err
 		}
-		s.act(r, person.Name, actFirst, "")
+		s.act(r, person, actFirst, "")
 	}
 	if err := s.beginSession(w, r, person); err != nil {
 		return err
 	}
-	s.act(r, person.Name, actSignInLink, device(r.UserAgent()))
+	s.act(r, person, actSignInLink, device(r.UserAgent()))
 	http.Redirect(w, r, "/", http.StatusSeeOther)
 	return nil
 }

@@ -83,11 +83,14 @@ func (s *Server) findMistake(r *http.Request, v *visit) (*mistakePage, Answer, e
 		return nil, Answer{}, errNotFound
 	}
 	ctx := r.Context()
-	e, err := s.db.Event(ctx, r.PathValue("id"))
+	e, err := s.db.Event(ctx, v.scope, r.PathValue("id"))
+	if err == nil && !ownEvent(e) {
+		err = errNotFound
+	}
 	if err != nil {
 		return nil, Answer{}, err
 	}
-	others, err := s.db.Events(ctx, store.Query{Site: e.Site, Kind: event.KindRule, Action: event.Blocked, From: v.now.Add(-48 * time.Hour), Limit: otherIncidents})
+	others, err := s.db.Events(ctx, v.scope, store.Query{Site: e.Site, Kind: event.KindRule, Action: event.Blocked, From: v.now.Add(-48 * time.Hour), Limit: otherIncidents})
 	if err != nil {
 		return nil, Answer{}, err
 	}
@@ -123,6 +126,10 @@ func (s *Server) findMistake(r *http.Request, v *visit) (*mistakePage, Answer, e
 	return page, answer, nil
 }
 
+// ownEvent reports whether the edge of this process wrote an event down: for
+// others it can neither propose nor decide, whatever their sites are called.
+func ownEvent(e event.Event) bool { return e.Edge == "" }
+
 // letPass decides: the proposal is proved anew, and put into force when it is
 // still the one that was shown.
 func (s *Server) letPass(w http.ResponseWriter, r *http.Request, v *visit) error {
@@ -148,7 +155,7 @@ func (s *Server) letPass(w http.ResponseWriter, r *http.Request, v *visit) error
 	if err != nil {
 		return err
 	}
-	s.act(r, v.session.Person.Name, ActExcluded, done.ID+" "+done.Site+" "+done.Incident)
+	s.act(r, v.session.Person, ActExcluded, done.ID+" "+done.Site+" "+done.Incident)
 	http.Redirect(w, r, "/exclusions?done=made#"+done.ID, http.StatusSeeOther)
 	return nil
 }
@@ -254,7 +261,7 @@ func (s *Server) exclusionList(w http.ResponseWriter, r *http.Request, v *visit)
 	if s.options.Exclusions == nil {
 		return errNotFound
 	}
-	list, err := s.options.Exclusions.List(r.Context())
+	list, err := s.standing(r, v)
 	if err != nil {
 		return err
 	}
@@ -265,7 +272,7 @@ func (s *Server) exclusionList(w http.ResponseWriter, r *http.Request, v *visit)
 	}
 	for _, x := range slices.Backward(list) {
 		var matches []event.Match // name the rules, as long as the incident is kept
-		if found, err := s.db.EventsByCode(r.Context(), x.Incident); err == nil && len(found) > 0 {
+		if found, err := s.db.EventsByCode(r.Context(), v.scope, x.Incident); err == nil && len(found) > 0 {
 			matches = found[0].Matches
 		}
 		view := standingView{Standing: x, Takes: takes(v.words, x.Exclusions, matches), Tried: int64(x.Proof.Tried), Ended: !v.now.Before(x.Expires)}
@@ -285,17 +292,47 @@ func (s *Server) exclusionList(w http.ResponseWriter, r *http.Request, v *visit)
 	return nil
 }
 
-func (s *Server) confirmExclusion(w http.ResponseWriter, r *http.Request, v *visit) error {
+// standing returns the exclusions of sites that the visitor sees; none where
+// this console knows of none.
+func (s *Server) standing(r *http.Request, v *visit) ([]Standing, error) {
 	if s.options.Exclusions == nil {
+		return nil, nil
+	}
+	list, err := s.options.Exclusions.List(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	sees, err := s.db.OwnSites(r.Context(), v.scope)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(slices.Clone(list), func(x Standing) bool { return !sees(x.Site) }), nil
+}
+
+// standsInScope fails with errNotFound unless the visitor sees the exclusion
+// that the address names.
+func (s *Server) standsInScope(r *http.Request, v *visit) error {
+	list, err := s.standing(r, v)
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(list, func(x Standing) bool { return x.ID == r.PathValue("id") }) {
 		return errNotFound
+	}
+	return nil
+}
+
+func (s *Server) confirmExclusion(w http.ResponseWriter, r *http.Request, v *visit) error {
+	if err := s.standsInScope(r, v); err != nil {
+		return err
 	}
 	x, err := s.options.Exclusions.Confirm(r.Context(), r.PathValue("id"), v.session.Person.Name)
 	return s.changed(w, r, v, x, err, ActConfirmed, "confirmed")
 }
 
 func (s *Server) removeExclusion(w http.ResponseWriter, r *http.Request, v *visit) error {
-	if s.options.Exclusions == nil {
-		return errNotFound
+	if err := s.standsInScope(r, v); err != nil {
+		return err
 	}
 	x, err := s.options.Exclusions.Remove(r.Context(), r.PathValue("id"))
 	return s.changed(w, r, v, x, err, ActTookBack, "removed")
@@ -305,17 +342,14 @@ func (s *Server) changed(w http.ResponseWriter, r *http.Request, v *visit, x Sta
 	if err != nil {
 		return noExclusion(err)
 	}
-	s.act(r, v.session.Person.Name, act, x.ID+" "+x.Site+" "+x.Incident)
+	s.act(r, v.session.Person, act, x.ID+" "+x.Site+" "+x.Incident)
 	http.Redirect(w, r, "/exclusions?done="+done, http.StatusSeeOther)
 	return nil
 }
 
 // exclusionNeeds lists what a person should do about exclusions.
-func (s *Server) exclusionNeeds(r *http.Request) ([]need, error) {
-	if s.options.Exclusions == nil {
-		return nil, nil
-	}
-	list, err := s.options.Exclusions.List(r.Context())
+func (s *Server) exclusionNeeds(r *http.Request, v *visit) ([]need, error) {
+	list, err := s.standing(r, v)
 	if err != nil {
 		return nil, err
 	}
@@ -334,11 +368,8 @@ func (s *Server) exclusionNeeds(r *http.Request) ([]need, error) {
 }
 
 // standingBySite counts what holds beside the configuration.
-func (s *Server) standingBySite(r *http.Request) (map[string]int64, error) {
-	if s.options.Exclusions == nil {
-		return nil, nil
-	}
-	list, err := s.options.Exclusions.List(r.Context())
+func (s *Server) standingBySite(r *http.Request, v *visit) (map[string]int64, error) {
+	list, err := s.standing(r, v)
 	if err != nil {
 		return nil, err
 	}

@@ -44,27 +44,31 @@ func (s *Server) overview(w http.ResponseWriter, r *http.Request, v *visit) erro
 	ctx := r.Context()
 	today := midnight(v.now)
 	from, to := today.AddDate(0, 0, -6), today.AddDate(0, 0, 1)
-	hours, err := s.db.Hours(ctx, from, to, "")
+	hours, err := s.db.Hours(ctx, v.scope, from, to, "")
 	if err != nil {
 		return err
 	}
-	earlier, err := s.db.Hours(ctx, from.AddDate(0, 0, -7), from, "")
+	earlier, err := s.db.Hours(ctx, v.scope, from.AddDate(0, 0, -7), from, "")
 	if err != nil {
 		return err
 	}
-	classes, err := s.db.Classes(ctx, from, to, "")
+	classes, err := s.db.Classes(ctx, v.scope, from, to, "")
 	if err != nil {
 		return err
 	}
-	sites, err := s.db.Sites(ctx, from, to)
+	sites, err := s.db.Sites(ctx, v.scope, from, to)
 	if err != nil {
 		return err
 	}
-	latest, err := s.db.Events(ctx, store.Query{Limit: 8})
+	latest, err := s.db.Events(ctx, v.scope, store.Query{Limit: 8})
 	if err != nil {
 		return err
 	}
-	needs, err := s.needs(r, from, sites)
+	own, err := s.ownSites(r, v)
+	if err != nil {
+		return err
+	}
+	needs, err := s.needs(r, v, from, sites, own)
 	if err != nil {
 		return err
 	}
@@ -85,7 +89,7 @@ func (s *Server) overview(w http.ResponseWriter, r *http.Request, v *visit) erro
 	page.Busiest = shares(sites, 8, func(name string) (string, string) {
 		return name, listURL(filters{Site: name})
 	})
-	known, state := s.state(page)
+	known, state := s.state(v, page, own)
 	page.Sites, page.State = int64(max(known, len(sites))), state
 	for _, n := range needs {
 		if n.Key == "need.detect" || n.Key == "need.off" {
@@ -102,8 +106,8 @@ func (s *Server) overview(w http.ResponseWriter, r *http.Request, v *visit) erro
 // state says what the headline may claim: that sites are protected only when
 // this process knows that it blocks for them, or when it does not know and
 // something was stopped.
-func (s *Server) state(page *overviewPage) (sites int, state string) {
-	if s.options.Sites == nil {
+func (s *Server) state(v *visit, page *overviewPage, own []*config.Site) (sites int, state string) {
+	if s.options.Sites == nil || len(own) == 0 && !v.scope.Whole() {
 		switch {
 		case page.Stopped > 0:
 			return 0, "safe"
@@ -112,9 +116,8 @@ func (s *Server) state(page *overviewPage) (sites int, state string) {
 		}
 		return 0, "quiet"
 	}
-	all := s.options.Sites()
 	blocking, judged := 0, 0
-	for _, site := range all {
+	for _, site := range own {
 		if site.Mode == config.Block {
 			blocking++
 		}
@@ -132,18 +135,18 @@ func (s *Server) state(page *overviewPage) (sites int, state string) {
 	default:
 		state = "safe"
 	}
-	return len(all), state
+	return len(own), state
 }
 
 // needs lists what a person should do, the gravest first.
-func (s *Server) needs(r *http.Request, from time.Time, sites []store.Tally) ([]need, error) {
+func (s *Server) needs(r *http.Request, v *visit, from time.Time, sites []store.Tally, own []*config.Site) ([]need, error) {
 	var needs []need
-	if s.options.Queue != nil {
+	if s.options.Queue != nil && v.scope.Whole() {
 		if q := s.options.Queue(); q.Failing != "" {
 			needs = append(needs, need{Key: "need.failing", N: int64(q.Queued)})
 		}
 	}
-	losses, err := s.db.Losses(r.Context(), from)
+	losses, err := s.db.Losses(r.Context(), v.scope, from)
 	if err != nil {
 		return nil, err
 	}
@@ -154,19 +157,17 @@ func (s *Server) needs(r *http.Request, from time.Time, sites []store.Tally) ([]
 	if lost > 0 {
 		needs = append(needs, need{Key: "need.lost", N: lost})
 	}
-	needs = append(needs, s.certificateNeeds()...)
-	if s.options.Disputes != nil {
+	needs = append(needs, s.certificateNeeds(v)...)
+	if s.options.Disputes != nil && v.scope.Whole() {
 		for _, d := range s.options.Disputes() {
 			needs = append(needs, need{Key: "need.fast-path", Site: d.Profile, N: d.Times, Link: "/sites"})
 		}
 	}
 	modes := map[string]config.Mode{}
-	if s.options.Sites != nil {
-		for _, site := range s.options.Sites() {
-			modes[site.Name] = site.Mode
-			if site.Mode == config.Off {
-				needs = append(needs, need{Key: "need.off", Site: site.Name})
-			}
+	for _, site := range own {
+		modes[site.Name] = site.Mode
+		if site.Mode == config.Off {
+			needs = append(needs, need{Key: "need.off", Site: site.Name})
 		}
 	}
 	for _, t := range sites {
@@ -178,7 +179,7 @@ func (s *Server) needs(r *http.Request, from time.Time, sites []store.Tally) ([]
 			})
 		}
 	}
-	more, err := s.exclusionNeeds(r)
+	more, err := s.exclusionNeeds(r, v)
 	return append(needs, more...), err
 }
 

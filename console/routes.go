@@ -2,9 +2,10 @@ package console
 
 import "net/http"
 
-// routes is the console's table of contents. A page that is not marked public
-// answers only people who are signed in; everybody else is sent to sign-in.
-// What changes something is a POST.
+// routes is the console's table of contents. Each route says what it needs of
+// the person; whoever is not signed in is sent to sign-in, except from public
+// ones. What a page shows lies within the scope of its visit. What changes
+// something is a POST.
 func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
 	for _, r := range s.table() {
@@ -18,7 +19,7 @@ func (s *Server) routes() http.Handler {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		w.Write([]byte("ok\n"))
 	})
-	// From the outside in: a panic becomes an answer of 500, every answer gets
+	// From the outside in: a panic becomes an vouch of 500, every answer gets
 	// its headers, a request that another site caused changes nothing.
 	return s.protect(s.headers(s.sameOrigin(mux)))
 }
@@ -27,38 +28,37 @@ func (s *Server) routes() http.Handler {
 type route struct {
 	pattern string
 	handle  func(http.ResponseWriter, *http.Request, *visit) error
-	public  bool
+	needs   right
 }
 
 func (s *Server) table() []route {
-	const public = true
 	return []route{
-		{"GET /{$}", s.overview, !public},
-		{"GET /incidents", s.incidentList, !public},
-		{"GET /incidents/later", s.incidentsLater, !public},
-		{"GET /incidents/export.csv", s.exportCSV, !public},
-		{"GET /incidents/export.jsonl", s.exportLines, !public},
-		{"GET /incidents/export.ecs.jsonl", s.exportECS, !public},
-		{"GET /incidents/export.ocsf.jsonl", s.exportOCSF, !public},
-		{"GET /incidents/{id}", s.incident, !public},
-		{"GET /incidents/{id}/mistake", s.mistake, !public},
-		{"POST /incidents/{id}/mistake", s.letPass, !public},
+		{"GET /{$}", s.overview, see},
+		{"GET /incidents", s.incidentList, see},
+		{"GET /incidents/later", s.incidentsLater, see},
+		{"GET /incidents/export.csv", s.exportCSV, see},
+		{"GET /incidents/export.jsonl", s.exportLines, see},
+		{"GET /incidents/export.ecs.jsonl", s.exportECS, see},
+		{"GET /incidents/export.ocsf.jsonl", s.exportOCSF, see},
+		{"GET /incidents/{id}", s.incident, see},
+		{"GET /incidents/{id}/mistake", s.mistake, see},
+		{"POST /incidents/{id}/mistake", s.letPass, vouch},
 
-		{"GET /edges", s.edges, !public},
-		{"POST /edges/invite", s.inviteEdge, !public},
-		{"POST /edges/{id}/retire", s.retireEdge, !public},
-		{"GET /exclusions", s.exclusionList, !public},
-		{"POST /exclusions/{id}/confirm", s.confirmExclusion, !public},
-		{"POST /exclusions/{id}/remove", s.removeExclusion, !public},
+		{"GET /edges", s.edges, see},
+		{"POST /edges/invite", s.inviteEdge, operate},
+		{"POST /edges/{id}/retire", s.retireEdge, operate},
+		{"GET /exclusions", s.exclusionList, see},
+		{"POST /exclusions/{id}/confirm", s.confirmExclusion, vouch},
+		{"POST /exclusions/{id}/remove", s.removeExclusion, vouch},
 
-		{"GET /sites", s.sites, !public},
-		{"POST /sites/reload", s.reload, !public},
-		{"POST /sites/fast-path", s.settle, !public},
-		{"GET /trail", s.trail, !public},
+		{"GET /sites", s.sites, see},
+		{"POST /sites/reload", s.reload, machine},
+		{"POST /sites/fast-path", s.settle, machine},
+		{"GET /trail", s.trail, see},
 
-		{"GET /account", s.account, !public},
-		{"POST /account/password", s.changePassword, !public},
-		{"POST /account/sessions/end", s.endSession, !public},
+		{"GET /account", s.account, see},
+		{"POST /account/password", s.changePassword, see},
+		{"POST /account/sessions/end", s.endSession, see},
 
 		{"GET /sign-in", s.signInForm, public},
 		{"POST /sign-in", s.signIn, public},

@@ -241,7 +241,7 @@ func SignInLink(ctx context.Context, db *store.DB, base, name string) (string, e
 	if err := db.InsertLink(ctx, token, person.ID, now.Add(linkLife)); err != nil {
 		return "", fmt.Errorf("sign-in link: %w", err)
 	}
-	if err := db.InsertAct(ctx, store.Act{Time: now.UTC().Truncate(time.Microsecond), Person: person.Name, Act: actMadeLink}); err != nil {
+	if err := db.InsertAct(ctx, store.Act{Time: now.UTC().Truncate(time.Microsecond), Person: person.Name, Act: actMadeLink, Tenant: person.Tenant}); err != nil {
 		return "", fmt.Errorf("sign-in link: %w", err)
 	}
 	return strings.TrimRight(base, "/") + "/link/" + secret, nil

@@ -63,7 +63,7 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request, v *visit) error 
 	if err := s.beginSession(w, r, person); err != nil {
 		return err
 	}
-	s.act(r, person.Name, actSignIn, device(r.UserAgent()))
+	s.act(r, person, actSignIn, device(r.UserAgent()))
 	http.Redirect(w, r, page.To, http.StatusSeeOther)
 	return nil
 }
@@ -73,7 +73,7 @@ func (s *Server) signOut(w http.ResponseWriter, r *http.Request, v *visit) error
 		return err
 	}
 	if v.session != nil {
-		s.act(r, v.session.Person.Name, actSignOut, "")
+		s.act(r, v.session.Person, actSignOut, "")
 	}
 	http.SetCookie(w, s.cookie("", -1))
 	http.Redirect(w, r, "/sign-in", http.StatusSeeOther)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/qorgan/qorgan/config"
+	"github.com/qorgan/qorgan/console/store"
 )
 
 func TestFirstStart(t *testing.T) {
@@ -320,7 +321,7 @@ func TestStateOfSites(t *testing.T) {
 		if tc.sites != nil {
 			s.options.Sites = func() []*config.Site { return tc.sites }
 		}
-		if _, got := s.state(&tc.page); got != tc.want {
+		if _, got := s.state(&visit{scope: store.Whole()}, &tc.page, tc.sites); got != tc.want {
 			t.Errorf("%s: %q; want %q", tc.name, got, tc.want)
 		}
 	}

@@ -76,7 +76,7 @@ func (s *Server) reload(w http.ResponseWriter, r *http.Request, v *visit) error 
 	if err := s.options.Reload(r.Context()); err != nil {
 		return s.renderSites(w, r, v, http.StatusUnprocessableEntity, &sitesPage{Mistakes: strings.Split(err.Error(), "\n")})
 	}
-	s.act(r, v.session.Person.Name, actReload, "")
+	s.act(r, v.session.Person, actReload, "")
 	http.Redirect(w, r, "/sites?done=reload", http.StatusSeeOther)
 	return nil
 }
@@ -88,13 +88,13 @@ func (s *Server) settle(w http.ResponseWriter, r *http.Request, v *visit) error 
 		return s.nothingHere(w, r, v)
 	}
 	s.options.Settle()
-	s.act(r, v.session.Person.Name, actSettle, "")
+	s.act(r, v.session.Person, actSettle, "")
 	http.Redirect(w, r, "/sites?done=fast-path", http.StatusSeeOther)
 	return nil
 }
 
-func (s *Server) disputes() []disputeLine {
-	if s.options.Disputes == nil {
+func (s *Server) disputes(v *visit) []disputeLine {
+	if s.options.Disputes == nil || !v.scope.Whole() {
 		return nil
 	}
 	var lines []disputeLine
@@ -112,19 +112,21 @@ func (s *Server) disputes() []disputeLine {
 
 func (s *Server) renderSites(w http.ResponseWriter, r *http.Request, v *visit, status int, page *sitesPage) error {
 	from := midnight(v.now).AddDate(0, 0, -6)
-	tallies, err := s.db.Sites(r.Context(), from, v.now)
+	tallies, err := s.db.Sites(r.Context(), v.scope, from, v.now)
 	if err != nil {
 		return err
 	}
-	days, err := s.db.SiteDays(r.Context(), from, 7)
+	days, err := s.db.SiteDays(r.Context(), v.scope, from, 7)
+	if err != nil {
+		return err
+	}
+	own, err := s.ownSites(r, v)
 	if err != nil {
 		return err
 	}
 	cards := map[string]*siteCard{}
-	if s.options.Sites != nil {
-		for _, site := range s.options.Sites() {
-			cards[site.Name] = newSiteCard(site)
-		}
+	for _, site := range own {
+		cards[site.Name] = newSiteCard(site)
 	}
 	for _, t := range tallies {
 		if cards[t.Name] == nil {
@@ -132,7 +134,7 @@ func (s *Server) renderSites(w http.ResponseWriter, r *http.Request, v *visit, s
 		}
 		cards[t.Name].Blocked, cards[t.Name].Detected = t.Blocked, t.Detected
 	}
-	standing, err := s.standingBySite(r)
+	standing, err := s.standingBySite(r, v)
 	if err != nil {
 		return err
 	}
@@ -142,9 +144,9 @@ func (s *Server) renderSites(w http.ResponseWriter, r *http.Request, v *visit, s
 		}
 	}
 	page.Standing = s.options.Exclusions != nil
-	page.Total, page.Rereads = int64(len(cards)), s.options.Reload != nil
-	page.Disputes = s.disputes()
-	page.Certificates = s.certificates()
+	page.Total, page.Rereads = int64(len(cards)), s.options.Reload != nil && v.may(machine)
+	page.Disputes = s.disputes(v)
+	page.Certificates = s.certificates(v)
 	for name, c := range cards {
 		c.Days = dayBars(days[name], from)
 		c.Link = listURL(filters{Site: name})
@@ -160,6 +162,18 @@ func (s *Server) renderSites(w http.ResponseWriter, r *http.Request, v *visit, s
 	}
 	s.render(w, r, v, status, "sites", page)
 	return nil
+}
+
+// ownSites returns the sites of this process's edge that the visitor sees.
+func (s *Server) ownSites(r *http.Request, v *visit) ([]*config.Site, error) {
+	if s.options.Sites == nil {
+		return nil, nil
+	}
+	sees, err := s.db.OwnSites(r.Context(), v.scope)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(slices.Clone(s.options.Sites()), func(site *config.Site) bool { return !sees(site.Name) }), nil
 }
 
 func newSiteCard(site *config.Site) *siteCard {

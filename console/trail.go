@@ -32,18 +32,16 @@ const (
 
 // act writes down what person did. What is done stays done when the trail
 // cannot be written: that is logged, loudly.
-func (s *Server) act(r *http.Request, person, act, object string) {
-	s.writeAct(context.WithoutCancel(r.Context()), person, act, object, peer(r))
-}
-
-func (s *Server) writeAct(ctx context.Context, person, act, object, client string) {
+func (s *Server) act(r *http.Request, person store.Person, act, object string) {
 	if len(object) > trailObjectSize {
 		object = object[:trailObjectSize]
 	}
-	s.log.Info().Str("person", person).Str("act", act).Str("client", client).Msg("act")
-	err := s.db.InsertAct(ctx, store.Act{Time: s.now().UTC().Truncate(time.Microsecond), Person: person, Act: act, Object: object, Client: client})
+	s.log.Info().Str("person", person.Name).Str("act", act).Str("client", peer(r)).Msg("act")
+	err := s.db.InsertAct(context.WithoutCancel(r.Context()), store.Act{
+		Time: s.now().UTC().Truncate(time.Microsecond), Person: person.Name, Act: act, Object: object, Client: peer(r), Tenant: person.Tenant,
+	})
 	if err != nil {
-		s.log.Error().Err(err).Str("person", person).Str("act", act).Msg("the trail could not be written")
+		s.log.Error().Err(err).Str("person", person.Name).Str("act", act).Msg("the trail could not be written")
 	}
 }
 
@@ -55,7 +53,7 @@ type trailPage struct {
 
 // trail shows what people did, and whether anybody has changed the record.
 func (s *Server) trail(w http.ResponseWriter, r *http.Request, v *visit) error {
-	acts, err := s.db.Acts(r.Context(), trailLength)
+	acts, err := s.db.Acts(r.Context(), v.scope, trailLength)
 	if err != nil {
 		return err
 	}

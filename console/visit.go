@@ -15,6 +15,7 @@ import (
 type visit struct {
 	words   *language
 	session *store.Session // nil when nobody is signed in
+	scope   store.Scope    // what the person may see; nothing when nobody is signed in
 	now     time.Time      // in the zone in which times are shown
 }
 
@@ -27,8 +28,9 @@ type problem struct {
 func (p *problem) Error() string { return p.key }
 
 var (
-	errNotFound = &problem{http.StatusNotFound, "problem.not-found"}
-	errBadInput = &problem{http.StatusBadRequest, "problem.bad-input"}
+	errNotFound  = &problem{http.StatusNotFound, "problem.not-found"}
+	errForbidden = &problem{http.StatusForbidden, "problem.forbidden"}
+	errBadInput  = &problem{http.StatusBadRequest, "problem.bad-input"}
 )
 
 // maxForm is the longest form that is read.
@@ -43,9 +45,15 @@ func (s *Server) page(r route) http.Handler {
 		session, err := s.currentSession(req)
 		v.session = session
 		v.words = s.words.choose(req, session)
-		if err == nil && session == nil && !r.public {
+		if err == nil && session == nil && r.needs != public {
 			s.sendToSignIn(w, req)
 			return
+		}
+		if session != nil {
+			v.scope = session.Person.Scope()
+		}
+		if err == nil && !v.may(r.needs) {
+			err = errForbidden
 		}
 		if err == nil && req.Method == http.MethodPost {
 			req.Body = http.MaxBytesReader(w, req.Body, maxForm)

@@ -60,7 +60,7 @@ func (i edgesInviteCmd) Run(p *process) error {
 		c.Data = i.Data
 		pin = rootPin(c.CertificateFolder())
 	}
-	line, err := fleet.Invite(ctx, db, "command line", i.URL, pin, time.Now())
+	line, err := fleet.Invite(ctx, db, store.Whole(), "command line", i.URL, pin, time.Now())
 	if err != nil {
 		return err
 	}
@@ -92,7 +92,7 @@ func (l edgesListCmd) Run(p *process) error {
 		return err
 	}
 	defer db.Close()
-	all, err := db.Edges(ctx)
+	all, err := db.Edges(ctx, store.Whole())
 	if err != nil {
 		return err
 	}
@@ -123,7 +123,7 @@ func (r edgesRetireCmd) Run(p *process) error {
 		return err
 	}
 	defer db.Close()
-	if err := db.Retire(ctx, r.ID, time.Now()); err != nil {
+	if err := db.Retire(ctx, store.Whole(), r.ID, time.Now()); err != nil {
 		return withHint(err, "`qorgan edges list` for the ids of those that serve")
 	}
 	_, err = fmt.Fprintf(p.out, "%s is retired: nothing is taken from it any more.\n", r.ID)

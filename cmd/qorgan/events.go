@@ -46,7 +46,7 @@ func (e eventsCmd) Run(p *process) error {
 		print = printLine(w)
 	}
 	for {
-		page, err := db.Events(ctx, q)
+		page, err := db.Events(ctx, store.Whole(), q)
 		if err != nil {
 			return err
 		}

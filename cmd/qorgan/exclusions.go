@@ -97,7 +97,7 @@ func (a exclusionAddCmd) incident(ctx context.Context) (ev event.Event, others [
 		return ev, nil, err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	found, err := db.EventsByCode(ctx, code)
+	found, err := db.EventsByCode(ctx, store.Whole(), code)
 	if err != nil {
 		return ev, nil, err
 	}
@@ -105,7 +105,7 @@ func (a exclusionAddCmd) incident(ctx context.Context) (ev event.Event, others [
 		return ev, nil, withHint(fmt.Errorf("find incident %s: none is recorded", code), "the folder of the edge that refused it, with --data")
 	}
 	ev = found[0]
-	page, err := db.Events(ctx, store.Query{Site: ev.Site, Kind: event.KindRule, Action: event.Blocked, From: time.Now().Add(-48 * time.Hour), Limit: 500})
+	page, err := db.Events(ctx, store.Whole(), store.Query{Site: ev.Site, Kind: event.KindRule, Action: event.Blocked, From: time.Now().Add(-48 * time.Hour), Limit: 500})
 	return ev, page.Events, err
 }
 

@@ -103,7 +103,7 @@ func (x explainCmd) incident(p *process, code string) error {
 		return err
 	}
 	defer db.Close()
-	found, err := db.EventsByCode(ctx, code)
+	found, err := db.EventsByCode(ctx, store.Whole(), code)
 	if err != nil {
 		return err
 	}

@@ -26,12 +26,12 @@ func CodeSum(code string) []byte {
 // inviteTime is how long a code works.
 const inviteTime = 24 * time.Hour
 
-// Invite makes a code with which one edge may enrol, and returns the line that
-// does it. pin is the SHA-256 of the console's own authority, if it has one.
-func Invite(ctx context.Context, db *store.DB, person, address, pin string, now time.Time) (line string, err error) {
+// Invite makes a code with which one edge may enrol for the tenant at the top
+// of s, and returns the line that does it. pin is the SHA-256 of the console's own authority, if it has one.
+func Invite(ctx context.Context, db *store.DB, s store.Scope, person, address, pin string, now time.Time) (line string, err error) {
 	text := rand.Text()[:16] // eighty bits
 	code := text[:4] + "-" + text[4:8] + "-" + text[8:12] + "-" + text[12:]
-	if err := db.InsertInvitation(ctx, CodeSum(code), person, now.Add(inviteTime)); err != nil {
+	if err := db.InsertInvitation(ctx, s, CodeSum(code), person, now.Add(inviteTime)); err != nil {
 		return "", err
 	}
 	line = "qorgan enroll " + address + " " + code

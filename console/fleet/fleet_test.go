@@ -67,7 +67,7 @@ func found(t *testing.T, around func(http.Handler) http.Handler) *desk {
 
 func (d *desk) invite(t *testing.T, code string) {
 	t.Helper()
-	if err := d.db.InsertInvitation(t.Context(), CodeSum(code), "aigerim", time.Now().Add(time.Hour)); err != nil {
+	if err := d.db.InsertInvitation(t.Context(), store.Whole(), CodeSum(code), "aigerim", time.Now().Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -95,7 +95,7 @@ func TestEnrolment(t *testing.T) {
 	if again, err := report.LoadEnrolment(file); err != nil || again.Edge != e.Edge || !bytes.Equal(again.Seed, e.Seed) {
 		t.Fatalf("%+v, %v", again, err)
 	}
-	edges, err := d.db.Edges(t.Context())
+	edges, err := d.db.Edges(t.Context(), store.Whole())
 	if err != nil || len(edges) != 1 || edges[0].ID != e.Edge || edges[0].Name != "edge 7KQ2-M9XD" || edges[0].Invited != "aigerim" {
 		t.Fatalf("%+v, %v", edges, err)
 	}
@@ -113,7 +113,7 @@ func TestEnrolment(t *testing.T) {
 			t.Errorf("%s: %v", bad.name, err)
 		}
 	}
-	if edges, _ := d.db.Edges(t.Context()); len(edges) != 1 {
+	if edges, _ := d.db.Edges(t.Context(), store.Whole()); len(edges) != 1 {
 		t.Errorf("%d edges", len(edges))
 	}
 }
@@ -185,7 +185,7 @@ func stored(t *testing.T, db *store.DB) map[string]event.Event {
 	all := map[string]event.Event{}
 	rows := 0
 	for q := (store.Query{Limit: 1000}); ; {
-		page, err := db.Events(t.Context(), q)
+		page, err := db.Events(t.Context(), store.Whole(), q)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -254,7 +254,7 @@ func TestReportsArriveOnce(t *testing.T) {
 			t.Fatalf("event %s is of edge %q, not of the one that sent it", id, all[id].Edge)
 		}
 	}
-	if edges, err := d.db.Edges(t.Context()); err != nil || edges[0].Version != "1.0" || edges[0].Waiting == 0 {
+	if edges, err := d.db.Edges(t.Context(), store.Whole()); err != nil || edges[0].Version != "1.0" || edges[0].Waiting == 0 {
 		t.Errorf("%+v, %v", edges, err)
 	}
 	t.Logf("%d requests: %d lost, %d answers lost, %d repeated", requests.Load(), lostRequests.Load(), lostAnswers.Load(), repeated.Load())
@@ -317,7 +317,7 @@ func TestNewBeforeOld(t *testing.T) {
 func TestRetired(t *testing.T) {
 	d := found(t, nil)
 	e, b := d.enroll(t, "AAAA-BBBB"), box(t)
-	if err := d.db.Retire(t.Context(), e.Edge, time.Now()); err != nil {
+	if err := d.db.Retire(t.Context(), store.Whole(), e.Edge, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	refusals(t, b, 50)
@@ -344,7 +344,7 @@ func TestRestoredConsole(t *testing.T) {
 	e.Console = old.server.URL
 	refusals(t, b, 25)
 	ship(t, b, e, func(s report.ShipperStats) bool { return s.Sent == 25 })
-	lost, err := old.db.Losses(t.Context(), time.Time{})
+	lost, err := old.db.Losses(t.Context(), store.Whole(), time.Time{})
 	if err != nil || len(lost) != 1 || lost[0].Count != 100 || lost[0].Reason != "gone" {
 		t.Errorf("%+v, %v", lost, err)
 	}
@@ -458,7 +458,7 @@ func TestBadReports(t *testing.T) {
 			t.Errorf("an event of %s", e.Time)
 		}
 	}
-	lost, err := d.db.Losses(t.Context(), time.Time{})
+	lost, err := d.db.Losses(t.Context(), store.Whole(), time.Time{})
 	var unreadable int64
 	for _, l := range lost {
 		unreadable += l.Count

@@ -19,6 +19,9 @@ type Act struct {
 	Act    string    // stable name: "sign-in", "password-changed"
 	Object string    // what it was done to, without secrets
 	Client string    // the address it came from
+	Tenant int64     // whose person did it; those above see it too
+
+	branch int64
 }
 
 // InsertAct writes an act down, sealed together with all before it.
@@ -32,9 +35,15 @@ func (db *DB) InsertAct(ctx context.Context, a Act) error {
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return err
 		}
+		at, err := placeOf(ctx, tx, a.Tenant)
+		if err != nil {
+			return err
+		}
 		a.Number++
-		_, err = tx.ExecContext(ctx, `INSERT INTO acts VALUES (?, ?, ?, ?, ?, ?, ?)`,
-			a.Number, a.Time.UnixMicro(), a.Person, a.Act, a.Object, a.Client, a.seal(last))
+		a.branch = at.branch
+		_, err = tx.ExecContext(ctx, `INSERT INTO acts (number, time, person, act, object, client, seal, branch, tenant)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			a.Number, a.Time.UnixMicro(), a.Person, a.Act, a.Object, a.Client, a.seal(last), at.branch, at.tenant)
 		return err
 	})
 	if err != nil {
@@ -53,6 +62,10 @@ func (a Act) seal(before []byte) []byte {
 	for _, s := range []string{a.Person, a.Act, a.Object, a.Client} {
 		writePart(h, []byte(s))
 	}
+	if a.Tenant != Desk || a.branch != Desk { // what the desk did is sealed as before there were tenants
+		writeNumber(h, a.branch)
+		writeNumber(h, a.Tenant)
+	}
 	return h.Sum(nil)
 }
 
@@ -67,10 +80,13 @@ func writeNumber(h hash.Hash, n int64) {
 	h.Write(b[:])
 }
 
-// Acts returns the latest acts, newest first.
-func (db *DB) Acts(ctx context.Context, limit int) ([]Act, error) {
+const actColumns = `number, time, person, act, object, client, branch, tenant, seal`
+
+// Acts returns the latest acts of people within s, newest first.
+func (db *DB) Acts(ctx context.Context, s Scope, limit int) ([]Act, error) {
+	where, args := s.sql("")
 	acts, err := scanAll(ctx, db.read, func(rows *sql.Rows, a *sealedAct) error { return a.scan(rows) },
-		`SELECT number, time, person, act, object, client, seal FROM acts ORDER BY number DESC LIMIT ?`, limit)
+		`SELECT `+actColumns+` FROM acts WHERE `+where+` ORDER BY number DESC LIMIT ?`, append(args, limit)...)
 	if err != nil {
 		return nil, fmt.Errorf("list acts: %w", err)
 	}
@@ -86,7 +102,7 @@ func (db *DB) Acts(ctx context.Context, limit int) ([]Act, error) {
 // none. Acts taken off the end do not show, nor does a trail that somebody
 // with the file in hand has sealed anew.
 func (db *DB) CheckActs(ctx context.Context) (int64, error) {
-	rows, err := db.read.QueryContext(ctx, `SELECT number, time, person, act, object, client, seal FROM acts ORDER BY number`)
+	rows, err := db.read.QueryContext(ctx, `SELECT `+actColumns+` FROM acts ORDER BY number`)
 	if err != nil {
 		return 0, fmt.Errorf("check acts: %w", err)
 	}
@@ -115,7 +131,7 @@ type sealedAct struct {
 
 func (a *sealedAct) scan(rows *sql.Rows) error {
 	var at int64
-	err := rows.Scan(&a.Number, &at, &a.Person, &a.Act.Act, &a.Object, &a.Client, &a.mark)
+	err := rows.Scan(&a.Number, &at, &a.Person, &a.Act.Act, &a.Object, &a.Client, &a.branch, &a.Tenant, &a.mark)
 	a.Time = time.UnixMicro(at).UTC()
 	return err
 }

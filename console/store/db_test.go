@@ -72,7 +72,7 @@ func TestReadersDoNotDisturb(t *testing.T) {
 	if err := writer.Insert(t.Context(), []event.Event{e}); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := reader.Event(t.Context(), e.ID); err != nil || got.Code != e.Code {
+	if got, err := reader.Event(t.Context(), store.Whole(), e.ID); err != nil || got.Code != e.Code {
 		t.Errorf("read while another writes: %v", err)
 	}
 	if err := reader.Insert(t.Context(), []event.Event{storetest.Event(2)}); !errors.Is(err, store.ErrReadOnly) {
@@ -85,7 +85,7 @@ func TestReadersDoNotDisturb(t *testing.T) {
 	if err != nil {
 		t.Fatalf("read when nobody writes: %v", err)
 	}
-	if _, err := reader.Event(t.Context(), e.ID); err != nil {
+	if _, err := reader.Event(t.Context(), store.Whole(), e.ID); err != nil {
 		t.Error(err)
 	}
 	if err := reader.Close(); err != nil {
@@ -197,7 +197,8 @@ func TestTamperingWithTheTrailShows(t *testing.T) {
 		"changed":   {`UPDATE acts SET person = 'somebody' WHERE number = 3`, 3},
 		"taken out": {`DELETE FROM acts WHERE number = 2`, 3},
 		"moved":     {`UPDATE acts SET time = time + 1 WHERE number = 1`, 1},
-		"put in":    {`INSERT INTO acts SELECT number + 5, time, person, act, object, client, seal FROM acts WHERE number = 1`, 6},
+		"hidden":    {`UPDATE acts SET branch = 7, tenant = 7 WHERE number = 4`, 4},
+		"put in":    {`INSERT INTO acts SELECT number + 5, time, person, act, object, client, seal, branch, tenant FROM acts WHERE number = 1`, 6},
 	} {
 		path := filepath.Join(t.TempDir(), store.File)
 		db := openAt(t, path)

@@ -16,6 +16,7 @@ var ErrRetired = errors.New("edge is retired")
 type Edge struct {
 	ID       string
 	Name     string
+	Tenant   int64 // for whom it was enrolled: what it reports is his, or of somebody below him
 	Key      ed25519.PublicKey
 	Enrolled time.Time
 	Invited  string    // by whom
@@ -27,12 +28,12 @@ type Edge struct {
 	Waiting  int64         // records that it still held when it was heard
 }
 
-const edgeColumns = `id, name, key, enrolled, invited, retired, seen, version, cloned, ahead, waiting`
+const edgeColumns = `id, name, tenant, key, enrolled, invited, retired, seen, version, cloned, ahead, waiting`
 
 func scanEdge(scan func(...any) error, e *Edge) error {
 	var enrolled, seen, ahead int64
 	var retired, cloned sql.NullInt64
-	err := scan(&e.ID, &e.Name, (*[]byte)(&e.Key), &enrolled, &e.Invited, &retired, &seen, &e.Version, &cloned, &ahead, &e.Waiting)
+	err := scan(&e.ID, &e.Name, &e.Tenant, (*[]byte)(&e.Key), &enrolled, &e.Invited, &retired, &seen, &e.Version, &cloned, &ahead, &e.Waiting)
 	e.Enrolled, e.Seen = time.UnixMicro(enrolled).UTC(), time.UnixMicro(seen).UTC()
 	e.Ahead = time.Duration(ahead) * time.Millisecond
 	if retired.Valid {
@@ -44,9 +45,14 @@ func scanEdge(scan func(...any) error, e *Edge) error {
 	return err
 }
 
-// InsertInvitation stores the SHA-256 of a code with which one edge may enrol.
-func (db *DB) InsertInvitation(ctx context.Context, code []byte, person string, expires time.Time) error {
-	_, err := db.exec(ctx, `INSERT INTO invitations VALUES (?, ?, ?)`, code, person, expires.UnixMicro())
+// InsertInvitation stores the SHA-256 of a code with which one edge may enrol,
+// for the tenant at the top of s.
+func (db *DB) InsertInvitation(ctx context.Context, s Scope, code []byte, person string, expires time.Time) error {
+	if !s.some {
+		return fmt.Errorf("store invitation: %w", ErrNotFound)
+	}
+	_, err := db.exec(ctx, `INSERT INTO invitations (code, person, expires, tenant) VALUES (?, ?, ?, ?)`,
+		code, person, expires.UnixMicro(), s.Tenant())
 	if err != nil {
 		return fmt.Errorf("store invitation: %w", err)
 	}
@@ -58,14 +64,19 @@ func (db *DB) InsertInvitation(ctx context.Context, code []byte, person string, 
 // spent or expired.
 func (db *DB) Enroll(ctx context.Context, code []byte, e Edge) error {
 	err := db.update(ctx, func(tx *sql.Tx) error {
-		err := tx.QueryRowContext(ctx, `DELETE FROM invitations WHERE code = ? AND expires > ? RETURNING person`,
-			code, e.Enrolled.UnixMicro()).Scan(&e.Invited)
+		err := tx.QueryRowContext(ctx, `DELETE FROM invitations WHERE code = ? AND expires > ? RETURNING person, tenant`,
+			code, e.Enrolled.UnixMicro()).Scan(&e.Invited, &e.Tenant)
+		if err != nil {
+			return err
+		}
+		home, err := placeOf(ctx, tx, e.Tenant)
 		if err != nil {
 			return err
 		}
 		at := e.Enrolled.UnixMicro()
-		_, err = tx.ExecContext(ctx, `INSERT INTO edges VALUES (?, ?, ?, ?, ?, NULL, ?, ?, '', '', NULL, 0, 0)`,
-			e.ID, e.Name, []byte(e.Key), at, e.Invited, at, e.Version)
+		_, err = tx.ExecContext(ctx, `INSERT INTO edges (id, name, key, enrolled, invited, retired, seen, version, boot, former, cloned, ahead, waiting, branch, tenant)
+			VALUES (?, ?, ?, ?, ?, NULL, ?, ?, '', '', NULL, 0, 0, ?, ?)`,
+			e.ID, e.Name, []byte(e.Key), at, e.Invited, at, e.Version, home.branch, home.tenant)
 		return err
 	})
 	if err != nil {
@@ -74,7 +85,8 @@ func (db *DB) Enroll(ctx context.Context, code []byte, e Edge) error {
 	return nil
 }
 
-// Edge returns an edge, or ErrNotFound.
+// Edge returns an edge, or ErrNotFound. It is for the door, which asks who
+// signed a request.
 func (db *DB) Edge(ctx context.Context, id string) (Edge, error) {
 	var e Edge
 	row := db.read.QueryRowContext(ctx, `SELECT `+edgeColumns+` FROM edges WHERE id = ?`, id)
@@ -84,10 +96,11 @@ func (db *DB) Edge(ctx context.Context, id string) (Edge, error) {
 	return e, nil
 }
 
-// Edges returns all edges by their names, retired ones last.
-func (db *DB) Edges(ctx context.Context) ([]Edge, error) {
+// Edges returns the edges within s by their names, retired ones last.
+func (db *DB) Edges(ctx context.Context, s Scope) ([]Edge, error) {
+	where, args := s.sql("")
 	all, err := scanAll(ctx, db.read, func(rows *sql.Rows, e *Edge) error { return scanEdge(rows.Scan, e) },
-		`SELECT `+edgeColumns+` FROM edges ORDER BY retired IS NOT NULL, name, id`)
+		`SELECT `+edgeColumns+` FROM edges WHERE `+where+` ORDER BY retired IS NOT NULL, name, id`, args...)
 	if err != nil {
 		return nil, fmt.Errorf("list edges: %w", err)
 	}
@@ -95,9 +108,10 @@ func (db *DB) Edges(ctx context.Context) ([]Edge, error) {
 }
 
 // Retire takes nothing from the edge any more. It returns ErrNotFound when
-// there is none, or it is retired already.
-func (db *DB) Retire(ctx context.Context, id string, at time.Time) error {
-	n, err := db.exec(ctx, `UPDATE edges SET retired = ? WHERE id = ? AND retired IS NULL`, at.UnixMicro(), id)
+// there is none within s, or it is retired already.
+func (db *DB) Retire(ctx context.Context, s Scope, id string, at time.Time) error {
+	where, args := s.sql("")
+	n, err := db.exec(ctx, `UPDATE edges SET retired = ? WHERE id = ? AND retired IS NULL AND `+where, append([]any{at.UnixMicro(), id}, args...)...)
 	if err == nil && n == 0 {
 		err = ErrNotFound
 	}

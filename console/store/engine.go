@@ -55,4 +55,5 @@ type eventRow struct {
 	words                           string
 	body                            []byte
 	hour                            int64
+	at                              place // whose it is; known in the transaction that stores it
 }

@@ -23,8 +23,9 @@ const keyStep = 1 << 10
 // firstKey returns the smallest key of an event at t.
 func firstKey(t time.Time) int64 { return t.UnixMicro() * keyStep }
 
-// Insert stores events, in one transaction and durably. Events whose ids it
-// has are ignored: inserting a batch again changes nothing.
+// Insert stores events of this machine's own edge, in one transaction and
+// durably. Events whose ids it has are ignored: inserting a batch again changes
+// nothing.
 func (db *DB) Insert(ctx context.Context, events []event.Event) error {
 	rows := make([]eventRow, 0, len(events))
 	for i := range events {
@@ -36,7 +37,7 @@ func (db *DB) Insert(ctx context.Context, events []event.Event) error {
 	}
 	err := db.updateEvents(ctx, rows, func(tx *sql.Tx) error {
 		hours := map[hour]int64{}
-		if err := db.insertRows(ctx, tx, rows, hours); err != nil {
+		if err := db.insertRows(ctx, tx, newDealer(place{}), rows, hours); err != nil {
 			return err
 		}
 		return count(ctx, tx, hours)
@@ -59,7 +60,7 @@ func (db *DB) updateEvents(ctx context.Context, rows []eventRow, f func(*sql.Tx)
 }
 
 // insertRows stores the rows that are new and counts them in hours.
-func (db *DB) insertRows(ctx context.Context, tx *sql.Tx, rows []eventRow, hours map[hour]int64) error {
+func (db *DB) insertRows(ctx context.Context, tx *sql.Tx, deal *dealer, rows []eventRow, hours map[hour]int64) error {
 	seen := make(map[string]bool, len(rows))
 	rows = slices.DeleteFunc(rows, func(r eventRow) bool {
 		twice := seen[string(r.id)]
@@ -69,13 +70,20 @@ func (db *DB) insertRows(ctx context.Context, tx *sql.Tx, rows []eventRow, hours
 	if len(rows) == 0 {
 		return nil
 	}
+	for i := range rows {
+		at, err := deal.site(ctx, tx, rows[i].site)
+		if err != nil {
+			return err
+		}
+		rows[i].at = at
+	}
 	fresh, err := db.engine.insertEvents(ctx, tx, rows)
 	if err != nil {
 		return err
 	}
 	for i, r := range rows {
 		if fresh[i] {
-			hours[hour{r.hour, r.site, r.class, r.action}]++
+			hours[hour{r.hour, r.site, r.class, r.action, r.at}]++
 		}
 	}
 	return nil
@@ -85,18 +93,21 @@ func (db *DB) insertRows(ctx context.Context, tx *sql.Tx, rows []eventRow, hours
 type hour struct {
 	hour                int64
 	site, class, action string
+	at                  place
 }
 
 func (h hour) compare(o hour) int {
-	return cmp.Or(cmp.Compare(h.hour, o.hour), cmp.Compare(h.site, o.site), cmp.Compare(h.class, o.class), cmp.Compare(h.action, o.action))
+	return cmp.Or(cmp.Compare(h.hour, o.hour), cmp.Compare(h.site, o.site), cmp.Compare(h.class, o.class), cmp.Compare(h.action, o.action),
+		cmp.Compare(h.at.tenant, o.at.tenant))
 }
 
 // count adds what was inserted to the table of hours, in one order, so that of
 // two transactions none waits for the other's rows with its own in hand.
 func count(ctx context.Context, tx *sql.Tx, hours map[hour]int64) error {
 	for _, h := range slices.SortedFunc(maps.Keys(hours), hour.compare) {
-		_, err := tx.ExecContext(ctx, `INSERT INTO hours VALUES (?, ?, ?, ?, ?)
-			ON CONFLICT (hour, site, class, action) DO UPDATE SET count = hours.count + excluded.count`, h.hour, h.site, h.class, h.action, hours[h])
+		_, err := tx.ExecContext(ctx, `INSERT INTO hours (hour, site, class, action, branch, tenant, count) VALUES (?, ?, ?, ?, ?, ?, ?)
+			ON CONFLICT (hour, site, class, action, tenant) DO UPDATE SET count = hours.count + excluded.count`,
+			h.hour, h.site, h.class, h.action, h.at.branch, h.at.tenant, hours[h])
 		if err != nil {
 			return err
 		}

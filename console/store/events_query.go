@@ -51,13 +51,13 @@ type Page struct {
 	More   bool   // there is something newer
 }
 
-// Events returns a page of events.
-func (db *DB) Events(ctx context.Context, q Query) (Page, error) {
+// Events returns a page of events within s.
+func (db *DB) Events(ctx context.Context, s Scope, q Query) (Page, error) {
 	if q.Limit <= 0 {
 		q.Limit = 50
 	}
 	q.Limit = min(q.Limit, 1000)
-	from, where, args, err := q.sql(db.engine)
+	from, where, args, err := q.sql(db.engine, s)
 	if err != nil {
 		return Page{}, fmt.Errorf("list events: %w", err)
 	}
@@ -90,9 +90,9 @@ func (db *DB) Events(ctx context.Context, q Query) (Page, error) {
 	return page, nil
 }
 
-// Count returns how many events q selects, but stops counting at limit.
-func (db *DB) Count(ctx context.Context, q Query, limit int) (int, error) {
-	from, where, args, err := q.sql(db.engine)
+// Count returns how many events within s q selects, but stops counting at limit.
+func (db *DB) Count(ctx context.Context, s Scope, q Query, limit int) (int, error) {
+	from, where, args, err := q.sql(db.engine, s)
 	if err != nil {
 		return 0, fmt.Errorf("count events: %w", err)
 	}
@@ -105,14 +105,16 @@ func (db *DB) Count(ctx context.Context, q Query, limit int) (int, error) {
 	return n, nil
 }
 
-// Event returns the event with that id, or ErrNotFound.
-func (db *DB) Event(ctx context.Context, id string) (event.Event, error) {
+// Event returns the event with that id, or ErrNotFound: when there is none,
+// and when s does not see it.
+func (db *DB) Event(ctx context.Context, s Scope, id string) (event.Event, error) {
 	u, err := uuid.Parse(id)
 	if err != nil {
 		return event.Event{}, fmt.Errorf("event %q: %w", id, ErrNotFound)
 	}
 	var row storedEvent
-	err = db.read.QueryRowContext(ctx, `SELECT key, body FROM events WHERE id = ?`, u[:]).Scan(&row.key, &row.body)
+	where, args := s.sql("")
+	err = db.read.QueryRowContext(ctx, `SELECT key, body FROM events WHERE id = ? AND `+where, append([]any{u[:]}, args...)...).Scan(&row.key, &row.body)
 	if err != nil {
 		return event.Event{}, fmt.Errorf("event %s: %w", id, missing(err))
 	}
@@ -122,10 +124,10 @@ func (db *DB) Event(ctx context.Context, id string) (event.Event, error) {
 	return row.event, nil
 }
 
-// EventsByCode returns the events with that incident code, newest first:
+// EventsByCode returns the events within s with that incident code, newest first:
 // almost always one, none when the code is not the code of any.
-func (db *DB) EventsByCode(ctx context.Context, code string) ([]event.Event, error) {
-	page, err := db.Events(ctx, Query{Code: code})
+func (db *DB) EventsByCode(ctx context.Context, s Scope, code string) ([]event.Event, error) {
+	page, err := db.Events(ctx, s, Query{Code: code})
 	return page.Events, err
 }
 
@@ -165,8 +167,8 @@ func keyColumn(from string) string {
 }
 
 // sql returns the tables to read, the most selective first, and the
-// conditions.
-func (q Query) sql(e engine) (from, where string, args []any, err error) {
+// conditions: those of s among them, whatever q says.
+func (q Query) sql(e engine, s Scope) (from, where string, args []any, err error) {
 	var conditions []string
 	add := func(condition string, values ...any) {
 		conditions = append(conditions, condition)
@@ -227,10 +229,9 @@ func (q Query) sql(e engine) (from, where string, args []any, err error) {
 			add("e.client BETWEEN ? AND ?", first[:], last[:])
 		}
 	}
-	if len(conditions) > 0 {
-		where = " WHERE " + strings.Join(conditions, " AND ")
-	}
-	return from, where, args, nil
+	within, of := s.sql("e.")
+	add(within, of...)
+	return from, " WHERE " + strings.Join(conditions, " AND "), args, nil
 }
 
 // bounds returns the first and the last address of a network.

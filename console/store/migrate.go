@@ -120,6 +120,7 @@ func knownMigrations(suffix string) []migration {
 
 // queryer is a pool or a transaction.
 type queryer interface {
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }
 

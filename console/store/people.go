@@ -6,23 +6,48 @@ import (
 	"time"
 )
 
+// Role is what a person may do with what he sees.
+type Role string
+
+// The roles. An owner reads, and answers for his sites: he says what was a
+// mistake. An operator acts. An analyst sees, and advises. An administrator
+// does all of it, and says who else may.
+const (
+	Owner         Role = "owner"
+	Operator      Role = "operator"
+	Analyst       Role = "analyst"
+	Administrator Role = "administrator"
+)
+
+// Roles lists the roles, from the least to the most.
+var Roles = []Role{Owner, Analyst, Operator, Administrator}
+
 // Person is someone who may sign in.
 type Person struct {
 	ID       int64
 	Name     string // unique without regard to case
 	Password string // argon2id in PHC form; empty until one was chosen
 	Language string // BCP 47; empty follows the browser
+	Role     Role
+	Tenant   int64 // whose he is: he sees this tenant and those below it
 	Created  time.Time
+
+	branch int64
 }
 
-const personColumns = `p.id, p.name, p.password, p.language, p.created`
+// Scope returns what the person may see.
+func (p Person) Scope() Scope {
+	return Scope{some: p.ID != 0, at: place{p.branch, p.Tenant}}
+}
+
+const personColumns = `p.id, p.name, p.password, p.language, p.role, p.branch, p.tenant, p.created`
 
 func (p *Person) fields(created *int64) []any {
-	return []any{&p.ID, &p.Name, &p.Password, &p.Language, created}
+	return []any{&p.ID, &p.Name, &p.Password, &p.Language, &p.Role, &p.branch, &p.Tenant, created}
 }
 
 // EnsurePerson returns the person with that name and makes one, without a
-// password, when there is none.
+// password, when there is none: an administrator of the desk.
 func (db *DB) EnsurePerson(ctx context.Context, name string) (Person, error) {
 	_, err := db.exec(ctx, `INSERT INTO people (name, password, language, created) VALUES (?, '', '', ?) ON CONFLICT DO NOTHING`,
 		name, time.Now().Unix())

@@ -150,22 +150,24 @@ func (p *postgres) insertEvents(ctx context.Context, tx *sql.Tx, rows []eventRow
 func insertBodies(ctx context.Context, tx *sql.Tx, rows []eventRow, left []int) ([][]byte, error) {
 	keys := make([]int64, len(left))
 	ids, clients := make([][]byte, len(left)), make([][]byte, len(left))
+	branches, tenants := make([]int64, len(left)), make([]int64, len(left))
 	var texts [7][]string
 	for n, i := range left {
 		r := &rows[i]
 		keys[n], ids[n] = r.key, r.id
 		clients[n], _ = r.client.([]byte)
+		branches[n], tenants[n] = r.at.branch, r.at.tenant
 		for c, s := range [...]string{r.code, r.site, r.kind, r.class, r.action, lexemes(r.words), string(r.body)} {
 			texts[c] = append(texts[c], plain(s))
 		}
 	}
 	return scanAll(ctx, tx, func(rows *sql.Rows, id *[]byte) error { return rows.Scan(id) },
-		`INSERT INTO events (key, id, client, code, site, kind, class, action, words, body)
-		SELECT key, id, client, code, site, kind, class, action, words::tsvector, body
-		FROM unnest(?::bigint[], ?::bytea[], ?::bytea[], ?::text[], ?::text[], ?::text[], ?::text[], ?::text[], ?::text[], ?::text[])
-			AS t (key, id, client, code, site, kind, class, action, words, body)
+		`INSERT INTO events (key, branch, tenant, id, client, code, site, kind, class, action, words, body)
+		SELECT key, branch, tenant, id, client, code, site, kind, class, action, words::tsvector, body
+		FROM unnest(?::bigint[], ?::bigint[], ?::bigint[], ?::bytea[], ?::bytea[], ?::text[], ?::text[], ?::text[], ?::text[], ?::text[], ?::text[], ?::text[])
+			AS t (key, branch, tenant, id, client, code, site, kind, class, action, words, body)
 		ORDER BY key ON CONFLICT DO NOTHING RETURNING id`,
-		keys, ids, clients, texts[0], texts[1], texts[2], texts[3], texts[4], texts[5], texts[6])
+		keys, branches, tenants, ids, clients, texts[0], texts[1], texts[2], texts[3], texts[4], texts[5], texts[6])
 }
 
 // displaced returns which of the rows that were not stored are new all the

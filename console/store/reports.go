@@ -51,6 +51,10 @@ func (db *DB) InsertReports(ctx context.Context, r Reports, h Heard) (committed 
 		if err := hearEdge(ctx, tx, h); err != nil {
 			return err
 		}
+		var home place // of the edge: what it writes of itself is not asked
+		if err := tx.QueryRowContext(ctx, `SELECT branch, tenant FROM edges WHERE id = ?`, r.Edge).Scan(&home.branch, &home.tenant); err != nil {
+			return err
+		}
 		mark := int64(r.Lane) - 1
 		err := tx.QueryRowContext(ctx, `SELECT seq FROM watermarks WHERE edge = ? AND epoch = ? AND lane = ?`,
 			r.Edge, r.Epoch, int64(r.Lane)).Scan(&mark)
@@ -64,12 +68,12 @@ func (db *DB) InsertReports(ctx context.Context, r Reports, h Heard) (committed 
 				gap = &GapError{committed}
 				return nil
 			}
-			if err := insertLoss(ctx, tx, r.gap(committed)); err != nil {
+			if err := insertLoss(ctx, tx, r.gap(committed), home); err != nil {
 				return err
 			}
 			committed = r.After
 		}
-		if err := db.insertFrames(ctx, tx, r.Frames, rows, &committed); err != nil {
+		if err := db.insertFrames(ctx, tx, newDealer(home), r.Frames, rows, &committed); err != nil {
 			return err
 		}
 		if committed == before {
@@ -116,7 +120,7 @@ func rowsOf(frames []Frame) ([]eventRow, error) {
 
 // insertFrames stores the frames after *committed, whose events are the last of
 // rows, and moves it.
-func (db *DB) insertFrames(ctx context.Context, tx *sql.Tx, frames []Frame, rows []eventRow, committed *uint64) error {
+func (db *DB) insertFrames(ctx context.Context, tx *sql.Tx, deal *dealer, frames []Frame, rows []eventRow, committed *uint64) error {
 	hours := map[hour]int64{}
 	for _, f := range frames {
 		known := f.Last <= *committed
@@ -127,9 +131,9 @@ func (db *DB) insertFrames(ctx context.Context, tx *sql.Tx, frames []Frame, rows
 				rows = rows[1:]
 			case known || item.Event != nil:
 			case item.Tally != nil:
-				err = insertTally(ctx, tx, item.Tally, hours)
+				err = insertTally(ctx, tx, item.Tally, deal, hours)
 			case item.Loss != nil:
-				err = insertLoss(ctx, tx, *item.Loss)
+				err = insertLoss(ctx, tx, *item.Loss, deal.home)
 			}
 			if err != nil {
 				return err
@@ -137,13 +141,13 @@ func (db *DB) insertFrames(ctx context.Context, tx *sql.Tx, frames []Frame, rows
 		}
 		*committed = max(*committed, f.Last)
 	}
-	if err := db.insertRows(ctx, tx, rows, hours); err != nil {
+	if err := db.insertRows(ctx, tx, deal, rows, hours); err != nil {
 		return err
 	}
 	return count(ctx, tx, hours)
 }
 
-func insertLoss(ctx context.Context, tx *sql.Tx, l event.Loss) error {
-	_, err := tx.ExecContext(ctx, lossStatement, lossValues(l)...)
+func insertLoss(ctx context.Context, tx *sql.Tx, l event.Loss, home place) error {
+	_, err := tx.ExecContext(ctx, lossStatement, lossValues(l, home)...)
 	return err
 }

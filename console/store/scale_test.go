@@ -35,7 +35,7 @@ func BenchmarkQueries(b *testing.B) {
 	}
 	defer db.Close()
 	ctx := b.Context()
-	have, err := db.Count(ctx, store.Query{}, n)
+	have, err := db.Count(ctx, store.Whole(), store.Query{}, n)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -56,7 +56,7 @@ func BenchmarkQueries(b *testing.B) {
 		}
 		b.Logf("%d events in %v, invented and stored: %.0f a second, %d bytes each", n, time.Since(began).Round(time.Second), float64(n)/time.Since(began).Seconds(), size/int64(n))
 	}
-	first, err := db.Events(ctx, store.Query{Limit: 50})
+	first, err := db.Events(ctx, store.Whole(), store.Query{Limit: 50})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -79,14 +79,14 @@ func BenchmarkQueries(b *testing.B) {
 	} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
-				if _, err := db.Events(ctx, q); err != nil {
+				if _, err := db.Events(ctx, store.Whole(), q); err != nil {
 					b.Fatal(err)
 				}
 			}
 		})
 		b.Run("count/"+name, func(b *testing.B) {
 			for b.Loop() {
-				if _, err := db.Count(ctx, q, 1001); err != nil {
+				if _, err := db.Count(ctx, store.Whole(), q, 1001); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -94,13 +94,13 @@ func BenchmarkQueries(b *testing.B) {
 	}
 	b.Run("overview", func(b *testing.B) {
 		for b.Loop() {
-			if _, err := db.Hours(ctx, to.Add(-7*24*time.Hour), to, ""); err != nil {
+			if _, err := db.Hours(ctx, store.Whole(), to.Add(-7*24*time.Hour), to, ""); err != nil {
 				b.Fatal(err)
 			}
-			if _, err := db.Classes(ctx, to.Add(-7*24*time.Hour), to, ""); err != nil {
+			if _, err := db.Classes(ctx, store.Whole(), to.Add(-7*24*time.Hour), to, ""); err != nil {
 				b.Fatal(err)
 			}
-			if _, err := db.Sites(ctx, to.Add(-7*24*time.Hour), to); err != nil {
+			if _, err := db.Sites(ctx, store.Whole(), to.Add(-7*24*time.Hour), to); err != nil {
 				b.Fatal(err)
 			}
 		}

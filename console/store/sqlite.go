@@ -71,8 +71,8 @@ func (sqlite) insertEvents(ctx context.Context, tx *sql.Tx, rows []eventRow) (fr
 		text string
 	}{
 		{&has, `SELECT 1 FROM events WHERE id = ?`},
-		{&event, `INSERT INTO events (key, id, code, site, kind, class, action, client, body)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`},
+		{&event, `INSERT INTO events (key, id, code, site, kind, class, action, client, body, branch, tenant)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`},
 		{&rule, `INSERT INTO event_rules VALUES (?, ?) ON CONFLICT DO NOTHING`},
 		{&words, `INSERT INTO event_words (rowid, words) VALUES (?, ?)`},
 	} {
@@ -82,7 +82,7 @@ func (sqlite) insertEvents(ctx context.Context, tx *sql.Tx, rows []eventRow) (fr
 	}
 	insert := func(r *eventRow) (bool, error) {
 		for {
-			result, err := event.ExecContext(ctx, r.key, r.id, r.code, r.site, r.kind, r.class, r.action, r.client, string(r.body))
+			result, err := event.ExecContext(ctx, r.key, r.id, r.code, r.site, r.kind, r.class, r.action, r.client, string(r.body), r.at.branch, r.at.tenant)
 			if err != nil {
 				return false, err
 			}

@@ -26,21 +26,21 @@ func tallies(t *testing.T, db *store.DB) {
 			t.Fatal(err)
 		}
 	}
-	got, err := db.Tallies(t.Context(), start, "", 10)
+	got, err := db.Tallies(t.Context(), store.Whole(), start, "", 10)
 	if err != nil || !reflect.DeepEqual(got, []event.Tally{one, other}) {
 		t.Errorf("%+v, %v", got, err)
 	}
-	if got, err := db.Tallies(t.Context(), start, "site1.kz", 10); err != nil || len(got) != 1 || got[0].ID != other.ID {
+	if got, err := db.Tallies(t.Context(), store.Whole(), start, "site1.kz", 10); err != nil || len(got) != 1 || got[0].ID != other.ID {
 		t.Errorf("of one site: %+v, %v", got, err)
 	}
-	classes, err := db.Classes(t.Context(), start, start.Add(time.Hour), "site0.kz")
+	classes, err := db.Classes(t.Context(), store.Whole(), start, start.Add(time.Hour), "site0.kz")
 	if err != nil || len(classes) != 1 || classes[0].Blocked != 1200 {
 		t.Errorf("a flood does not count: %+v, %v", classes, err)
 	}
 	if _, err := db.Trim(t.Context(), start.Add(time.Hour), 0); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := db.Tallies(t.Context(), time.Time{}, "", 10); err != nil || len(got) != 0 {
+	if got, err := db.Tallies(t.Context(), store.Whole(), time.Time{}, "", 10); err != nil || len(got) != 0 {
 		t.Errorf("after their time: %+v, %v", got, err)
 	}
 }
@@ -48,7 +48,7 @@ func tallies(t *testing.T, db *store.DB) {
 func enrol(t *testing.T, db *store.DB, id string) {
 	t.Helper()
 	code := []byte("code of " + id)
-	if err := db.InsertInvitation(t.Context(), code, "aigerim", start.Add(time.Hour)); err != nil {
+	if err := db.InsertInvitation(t.Context(), store.Whole(), code, "aigerim", start.Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
 	e := store.Edge{ID: id, Name: id, Key: ed25519.PublicKey("key of " + id), Enrolled: start, Version: "1"}
@@ -97,19 +97,19 @@ func reports(t *testing.T, db *store.DB) {
 		}
 	}
 	var weight int64
-	page, err := db.Events(t.Context(), store.Query{Limit: 1000})
+	page, err := db.Events(t.Context(), store.Whole(), store.Query{Limit: 1000})
 	if err != nil {
 		t.Fatal(err)
 	}
 	weight += int64(len(page.Events))
-	counts, err := db.Tallies(t.Context(), time.Time{}, "", 1000)
+	counts, err := db.Tallies(t.Context(), store.Whole(), time.Time{}, "", 1000)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range counts {
 		weight += c.Count
 	}
-	lost, err := db.Losses(t.Context(), time.Time{})
+	lost, err := db.Losses(t.Context(), store.Whole(), time.Time{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,7 +151,7 @@ func enrolment(t *testing.T, db *store.DB) {
 	if err := db.Enroll(t.Context(), []byte("code of astana"), e); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("a code was used twice: %v", err)
 	}
-	if err := db.InsertInvitation(t.Context(), []byte("late"), "aigerim", start.Add(-time.Second)); err != nil {
+	if err := db.InsertInvitation(t.Context(), store.Whole(), []byte("late"), "aigerim", start.Add(-time.Second)); err != nil {
 		t.Fatal(err)
 	}
 	if err := db.Enroll(t.Context(), []byte("late"), e); !errors.Is(err, store.ErrNotFound) {
@@ -166,19 +166,19 @@ func enrolment(t *testing.T, db *store.DB) {
 	if err := db.HearEdge(t.Context(), heard); err != nil {
 		t.Fatal(err)
 	}
-	if err := db.Retire(t.Context(), "astana", start.Add(time.Hour)); err != nil {
+	if err := db.Retire(t.Context(), store.Whole(), "astana", start.Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
 	if err := db.HearEdge(t.Context(), heard); !errors.Is(err, store.ErrRetired) {
 		t.Errorf("a retired edge was heard: %v", err)
 	}
 	want.Seen, want.Version, want.Ahead, want.Waiting, want.Retired = heard.At, "2", heard.Ahead, 17, start.Add(time.Hour)
-	all, err := db.Edges(t.Context())
+	all, err := db.Edges(t.Context(), store.Whole())
 	if err != nil || !reflect.DeepEqual(all, []store.Edge{want}) {
 		t.Errorf("%+v, %v", all, err)
 	}
 	for _, id := range []string{"astana", "nobody"} {
-		if err := db.Retire(t.Context(), id, start); !errors.Is(err, store.ErrNotFound) {
+		if err := db.Retire(t.Context(), store.Whole(), id, start); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("retire %s: %v", id, err)
 		}
 	}

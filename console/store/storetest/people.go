@@ -140,7 +140,7 @@ func acts(t *testing.T, db *store.DB) {
 		a.Number = int64(i + 1)
 		want = append([]store.Act{a}, want...)
 	}
-	got, err := db.Acts(t.Context(), 10)
+	got, err := db.Acts(t.Context(), store.Whole(), 10)
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("acts = %+v, %v", got, err)
 	}

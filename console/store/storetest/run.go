@@ -38,6 +38,7 @@ func Run(t *testing.T, open func(*testing.T) *store.DB) {
 		{"Reports", reports},
 		{"Enrolment", enrolment},
 		{"ClonedEdge", clonedEdge},
+		{"TenantsSeeTheirOwn", tenantsSeeTheirOwn},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, open(t)) })
 	}
@@ -97,20 +98,20 @@ func ids(events []event.Event) []string {
 
 func eventsComeBackWhole(t *testing.T, db *store.DB) {
 	for _, want := range fill(t, db, 8) {
-		got, err := db.Event(t.Context(), want.ID)
+		got, err := db.Event(t.Context(), store.Whole(), want.ID)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if !reflect.DeepEqual(got, want) {
 			t.Errorf("got %+v; want %+v", got, want)
 		}
-		byCode, err := db.EventsByCode(t.Context(), want.Code)
+		byCode, err := db.EventsByCode(t.Context(), store.Whole(), want.Code)
 		if err != nil || len(byCode) != 1 || byCode[0].ID != want.ID {
 			t.Errorf("by code %s: %v, %v", want.Code, byCode, err)
 		}
 	}
 	for _, id := range []string{"", "x", "019ab000-0000-7000-8000-000000000000"} {
-		if _, err := db.Event(t.Context(), id); !errors.Is(err, store.ErrNotFound) {
+		if _, err := db.Event(t.Context(), store.Whole(), id); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("Event(%q) = %v; want ErrNotFound", id, err)
 		}
 	}
@@ -121,10 +122,10 @@ func insertAgainChangesNothing(t *testing.T, db *store.DB) {
 	if err := db.Insert(t.Context(), append([]event.Event{events[3], events[3]}, events...)); err != nil {
 		t.Fatal(err)
 	}
-	if n, err := db.Count(t.Context(), store.Query{}, 100); err != nil || n != 10 {
+	if n, err := db.Count(t.Context(), store.Whole(), store.Query{}, 100); err != nil || n != 10 {
 		t.Errorf("Count = %d, %v; want 10", n, err)
 	}
-	hours, err := db.Hours(t.Context(), start, start.Add(time.Hour), "")
+	hours, err := db.Hours(t.Context(), store.Whole(), start, start.Add(time.Hour), "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,7 +181,7 @@ func filters(t *testing.T, db *store.DB) {
 			}
 		}
 		tc.query.Limit = 1000
-		page, err := db.Events(t.Context(), tc.query)
+		page, err := db.Events(t.Context(), store.Whole(), tc.query)
 		if err != nil {
 			t.Errorf("%s: %v", tc.name, err)
 			continue
@@ -188,11 +189,11 @@ func filters(t *testing.T, db *store.DB) {
 		if got := ids(page.Events); !slices.Equal(got, want) {
 			t.Errorf("%s: %d events; want %d", tc.name, len(got), len(want))
 		}
-		if n, err := db.Count(t.Context(), tc.query, 1000); err != nil || n != len(want) {
+		if n, err := db.Count(t.Context(), store.Whole(), tc.query, 1000); err != nil || n != len(want) {
 			t.Errorf("%s: Count = %d, %v; want %d", tc.name, n, err, len(want))
 		}
 	}
-	if _, err := db.Events(t.Context(), store.Query{Before: "no key!"}); err == nil {
+	if _, err := db.Events(t.Context(), store.Whole(), store.Query{Before: "no key!"}); err == nil {
 		t.Error("a cursor of somebody else's is accepted")
 	}
 }
@@ -220,7 +221,7 @@ func paging(t *testing.T, db *store.DB) {
 	q := store.Query{Limit: 10}
 	var last store.Page
 	for range 10 {
-		page, err := db.Events(t.Context(), q)
+		page, err := db.Events(t.Context(), store.Whole(), q)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -238,7 +239,7 @@ func paging(t *testing.T, db *store.DB) {
 	q = store.Query{Limit: 10}
 	for last.More {
 		q.After = last.Newer
-		page, err := db.Events(t.Context(), q)
+		page, err := db.Events(t.Context(), store.Whole(), q)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -253,11 +254,11 @@ func paging(t *testing.T, db *store.DB) {
 // later looks for what came in since a page was read.
 func later(t *testing.T, db *store.DB) {
 	fill(t, db, 5)
-	page, err := db.Events(t.Context(), store.Query{})
+	page, err := db.Events(t.Context(), store.Whole(), store.Query{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := db.Events(t.Context(), store.Query{After: page.Newer})
+	again, err := db.Events(t.Context(), store.Whole(), store.Query{After: page.Newer})
 	if err != nil || len(again.Events) != 0 || again.Newer != page.Newer {
 		t.Errorf("nothing new: %d events, %v", len(again.Events), err)
 	}
@@ -265,7 +266,7 @@ func later(t *testing.T, db *store.DB) {
 	if err := db.Insert(t.Context(), []event.Event{fresh}); err != nil {
 		t.Fatal(err)
 	}
-	again, err = db.Events(t.Context(), store.Query{After: page.Newer})
+	again, err = db.Events(t.Context(), store.Whole(), store.Query{After: page.Newer})
 	if err != nil || len(again.Events) != 1 || again.Events[0].ID != fresh.ID {
 		t.Errorf("one new: %v, %v", ids(again.Events), err)
 	}
@@ -273,7 +274,7 @@ func later(t *testing.T, db *store.DB) {
 
 func figures(t *testing.T, db *store.DB) {
 	events := fill(t, db, 120) // 10:30 to 12:29
-	hours, err := db.Hours(t.Context(), start, start.Add(2*time.Hour), "")
+	hours, err := db.Hours(t.Context(), store.Whole(), start, start.Add(2*time.Hour), "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -295,15 +296,15 @@ func figures(t *testing.T, db *store.DB) {
 			t.Errorf("%s: %d, %d; want %d, %d", h.Start, h.Blocked, h.Detected, blocked, detected)
 		}
 	}
-	sites, err := db.Sites(t.Context(), start, start.Add(2*time.Hour))
+	sites, err := db.Sites(t.Context(), store.Whole(), start, start.Add(2*time.Hour))
 	if err != nil || len(sites) != 3 || sites[0].Blocked+sites[0].Detected != 40 {
 		t.Errorf("sites = %+v, %v", sites, err)
 	}
-	days, err := db.SiteDays(t.Context(), start.Truncate(24*time.Hour).AddDate(0, 0, -1), 3)
+	days, err := db.SiteDays(t.Context(), store.Whole(), start.Truncate(24*time.Hour).AddDate(0, 0, -1), 3)
 	if err != nil || len(days) != 3 || !slices.Equal(days["site1.kz"], []int64{0, 40, 0}) {
 		t.Errorf("days = %v, %v", days, err)
 	}
-	classes, err := db.Classes(t.Context(), start, start.Add(2*time.Hour), "site0.kz")
+	classes, err := db.Classes(t.Context(), store.Whole(), start, start.Add(2*time.Hour), "site0.kz")
 	if err != nil || len(classes) != 2 || classes[0].Name != string(event.ClassSQL) || classes[0].Blocked+classes[0].Detected != 32 {
 		t.Errorf("classes = %+v, %v", classes, err)
 	}
@@ -318,11 +319,11 @@ func losses(t *testing.T, db *store.DB) {
 			t.Fatal(err)
 		}
 	}
-	got, err := db.Losses(t.Context(), start)
+	got, err := db.Losses(t.Context(), store.Whole(), start)
 	if err != nil || !reflect.DeepEqual(got, []event.Loss{more}) {
 		t.Errorf("losses = %+v, %v", got, err)
 	}
-	if got, err := db.Losses(t.Context(), start.Add(time.Hour)); err != nil || len(got) != 0 {
+	if got, err := db.Losses(t.Context(), store.Whole(), start.Add(time.Hour)); err != nil || len(got) != 0 {
 		t.Errorf("later losses = %+v, %v", got, err)
 	}
 }
@@ -344,7 +345,7 @@ func trimByAge(t *testing.T, db *store.DB) {
 	for name, q := range map[string]store.Query{"all": {}, "rule": {Rule: 941100}, "text": {Text: "union"}} {
 		q.Limit = 1000
 		q.After = store.Beginning
-		page, err := db.Events(t.Context(), q)
+		page, err := db.Events(t.Context(), store.Whole(), q)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -357,7 +358,7 @@ func trimByAge(t *testing.T, db *store.DB) {
 			t.Errorf("%s: nothing is left", name)
 		}
 	}
-	if n, err := db.Count(t.Context(), store.Query{}, 5000); err != nil || int64(n) != 2500-old {
+	if n, err := db.Count(t.Context(), store.Whole(), store.Query{}, 5000); err != nil || int64(n) != 2500-old {
 		t.Errorf("%d events are left, %v; want %d", n, err, 2500-old)
 	}
 }
@@ -375,10 +376,10 @@ func trimBySize(t *testing.T, db *store.DB) {
 	if err != nil || after > before/2 {
 		t.Errorf("%d bytes became %d, %v", before, after, err)
 	}
-	if _, err := db.Event(t.Context(), events[3999].ID); err != nil {
+	if _, err := db.Event(t.Context(), store.Whole(), events[3999].ID); err != nil {
 		t.Errorf("the newest event is gone: %v", err)
 	}
-	if _, err := db.Event(t.Context(), events[0].ID); !errors.Is(err, store.ErrNotFound) {
+	if _, err := db.Event(t.Context(), store.Whole(), events[0].ID); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("the oldest event is still there: %v", err)
 	}
 }
