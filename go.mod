@@ -14,6 +14,7 @@ require (
 	github.com/google/uuid v1.6.0 // event ids (UUIDv7)
 	github.com/klauspost/compress v1.20.3 // pages of a CMS are read through their compression
 	github.com/mholt/acmez/v3 v3.1.7 // the name of the TLS-ALPN protocol, beside certmagic
+	github.com/miekg/dns v1.1.73 // questions to name servers and changes of zones (DNS-01); linked by certmagic anyhow
 	github.com/petar-dambovaliev/aho-corasick v0.0.0-20250424160509-463d218d4745 // the judge's own word search, so that the fast path finds the same
 	github.com/pires/go-proxyproto v0.15.0 // the PROXY protocol
 	github.com/prometheus/client_golang v1.25.0 // metrics
@@ -52,7 +53,6 @@ require (
 	github.com/magefile/mage v1.17.0 // indirect
 	github.com/mattn/go-colorable v0.1.14 // indirect
 	github.com/mattn/go-isatty v0.0.24 // indirect
-	github.com/miekg/dns v1.1.73 // indirect
 	github.com/munnerz/goautoneg v0.0.0-20191010083416-a7dc8b61c822 // indirect
 	github.com/ncruces/go-strftime v1.1.0 // indirect
 	github.com/prometheus/client_model v0.6.3 // indirect
