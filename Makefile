@@ -67,7 +67,7 @@ e2e: ## A real WordPress and a real browser, from Debian packages
 	cd e2e && $(GO) test -count 1 -timeout 30m ./...
 
 test-postgres: ## What several edges or consoles share, in a real PostgreSQL from Debian's packages
-	QORGAN_PARTS=1 $(GO) test -count 1 -run Postgres ./console/store
+	QORGAN_PARTS=1 $(GO) test -count 1 -run Postgres ./console/... ./cmd/qorgan
 	QORGAN_PARTS=1 $(GO) test -count 1 ./certs/postgres
 
 test-acme: ## Certificates against a real ACME server (pebble) on loopback

@@ -65,6 +65,11 @@ type Console struct {
 	// Space bounds the incidents' database, in bytes (10GiB): beyond it the
 	// oldest go first. 4GiB by default.
 	Space int64 `yaml:"space" unit:"bytes"`
+	// Store is the address of a PostgreSQL in which several consoles keep their
+	// incidents: postgres://user:password@host/database. For `qorgan console`
+	// alone; an edge keeps its own in its data folder, as a console does by
+	// default.
+	Store Secret `yaml:"store"`
 }
 
 // Trusted says whose word on the client's address is taken.

@@ -24,6 +24,7 @@ type Flags struct {
 
 	ConsoleTLS  string // as Console.TLS
 	ConsoleHost string // the host of Console.URL
+	Store       string // as Console.Store
 }
 
 // Load reads the file if one is named, lets the flags override it, and
@@ -59,7 +60,14 @@ func (f Flags) LoadConsole() (*Config, error) {
 	}
 	c.HTTP, c.HTTPS, c.Admin, c.Sites = nil, nil, "", nil
 	c.applyProcess(f)
-	for path, flag := range map[string]string{"console.tls": "--tls", "console.listen": "--listen", "console.url": "--host"} {
+	if f.Store != "" {
+		var err error
+		if c.Console.Store, err = readSecret(f.Store); err != nil {
+			m.add(&Error{Path: "--store", Message: err.Error(), Hint: storeExample})
+		}
+		c.origin["console.store"] = position{flag: "--store"}
+	}
+	for path, flag := range map[string]string{"console.tls": "--tls", "console.listen": "--listen", "console.url": "--host", "console.store": "--store"} {
 		if at, said := c.origin[path]; !said && f.File == "" || said && at.flag != "" {
 			c.origin[path] = position{flag: flag}
 		}

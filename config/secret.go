@@ -31,6 +31,10 @@ func (Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(hidden)) }
 // MarshalText returns "(secret)", for JSON and every other encoding.
 func (Secret) MarshalText() ([]byte, error) { return []byte(hidden), nil }
 
+// ReadSecret reads what a command line says: a value, or file: or env: and
+// where it stands. The errors name the place, never the value.
+func ReadSecret(text string) (Secret, error) { return readSecret(text) }
+
 // readSecret follows file: and env:. One line end after a file's value is not
 // part of it. The errors name the place, never the value.
 func readSecret(text string) (Secret, error) {

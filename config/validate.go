@@ -53,6 +53,9 @@ func (c *Config) finish(m *mistakes) {
 	if c.Console.Listen == "off" {
 		c.Console.Listen = ""
 	}
+	if c.Console.Store.Reveal() != "" {
+		k.wrong("console.store", "leave it out, and `qorgan enroll` the edge at that console", "an edge keeps its incidents in its own folder")
+	}
 	k.process()
 	if len(k.HTTP)+len(k.HTTPS) == 0 {
 		k.wrong("http", "http: :80, or https: :443", "no listener is left to serve sites on")
@@ -71,7 +74,12 @@ func (c *Config) finishConsole(m *mistakes) {
 	}
 	k.process()
 	k.listeners()
+	if at := c.Console.Store.Reveal(); at != "" && !strings.HasPrefix(at, "postgres://") && !strings.HasPrefix(at, "postgresql://") {
+		k.wrong("console.store", storeExample, "it is no address of a PostgreSQL")
+	}
 }
+
+const storeExample = "postgres://user:password@host/database, by file: or env:"
 
 func isOff(listen []string) bool { return len(listen) == 1 && listen[0] == "off" }
 

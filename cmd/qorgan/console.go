@@ -23,11 +23,12 @@ type consoleCmd struct {
 	TLS    string `name:"tls" placeholder:"off|internal|acme" help:"Certificate: none, of an own local authority, or of a public one. internal by default."`
 	Host   string `placeholder:"NAME" help:"Name under which people reach the console; acme needs it."`
 	Data   string `placeholder:"DIR" type:"path" help:"Folder for state. ${data} by default here."`
+	Store  string `placeholder:"URL" env:"QORGAN_STORE" help:"PostgreSQL in which several consoles keep their incidents: postgres://user@host/database, file:FILE or env:NAME. A file in the data folder by default."`
 }
 
 // Run serves the console alone until it is told to stop.
 func (k consoleCmd) Run(p *process) (err error) {
-	c, err := config.Flags{File: k.Config, Console: k.Listen, ConsoleTLS: k.TLS, ConsoleHost: k.Host, Data: k.Data}.LoadConsole()
+	c, err := config.Flags{File: k.Config, Console: k.Listen, ConsoleTLS: k.TLS, ConsoleHost: k.Host, Data: k.Data, Store: k.Store}.LoadConsole()
 	if err != nil {
 		return err
 	}
@@ -38,7 +39,7 @@ func (k consoleCmd) Run(p *process) (err error) {
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
 		return fmt.Errorf("make data folder: %w", err)
 	}
-	records, err := openRecords(soft, c.Data, prometheus.NewRegistry(), log)
+	records, err := openRecords(soft, c.Data, c.Console.Store.Reveal(), prometheus.NewRegistry(), log)
 	if err != nil {
 		return err
 	}

@@ -27,11 +27,25 @@ type edgesCmd struct {
 
 // consolePlace says which console is meant.
 type consolePlace struct {
-	Data string `placeholder:"DIR" type:"path" default:"${data}" help:"Folder for state of the console, which may be running. ${default} by default here."`
+	Data  string `placeholder:"DIR" type:"path" default:"${data}" help:"Folder for state of the console, which may be running. ${default} by default here."`
+	Store string `placeholder:"URL" env:"QORGAN_STORE" help:"PostgreSQL of the console, if it has one, as it was told."`
 }
 
 func (c consolePlace) open(ctx context.Context) (*store.DB, error) {
-	return store.OpenBeside(ctx, filepath.Join(c.Data, store.File))
+	return openStore(ctx, c.Data, c.Store, store.OpenBeside)
+}
+
+// openStore opens the store of a console: the one at an address, which may be
+// file: or env: and where it stands, or the one in the folder for state.
+func openStore(ctx context.Context, data, address string, open func(context.Context, string) (*store.DB, error)) (*store.DB, error) {
+	if address == "" {
+		return open(ctx, filepath.Join(data, store.File))
+	}
+	at, err := config.ReadSecret(address)
+	if err != nil {
+		return nil, err
+	}
+	return open(ctx, at.Reveal())
 }
 
 type edgesInviteCmd struct {
@@ -87,7 +101,7 @@ type edgesListCmd struct{ consolePlace }
 // Run prints the edges.
 func (l edgesListCmd) Run(p *process) error {
 	ctx := context.Background()
-	db, err := store.OpenReadOnly(ctx, filepath.Join(l.Data, store.File))
+	db, err := openStore(ctx, l.Data, l.Store, store.OpenReadOnly)
 	if err != nil {
 		return err
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"path/filepath"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -17,6 +16,7 @@ import (
 
 type eventsCmd struct {
 	Data  string        `placeholder:"DIR" type:"path" help:"Folder for state of the edge, which may be running. ${data} by default here."`
+	Store string        `placeholder:"URL" env:"QORGAN_STORE" help:"PostgreSQL of a console, if it has one, as it was told."`
 	JSON  bool          `name:"json" help:"Print one JSON object a line, with everything that was recorded."`
 	Site  string        `placeholder:"NAME" help:"Only this site."`
 	Rule  int           `placeholder:"ID" help:"Only where this rule matched."`
@@ -30,7 +30,7 @@ func (e eventsCmd) Run(p *process) error {
 	if e.Data == "" {
 		e.Data = config.Default().Data
 	}
-	db, err := store.OpenReadOnly(ctx, filepath.Join(e.Data, store.File))
+	db, err := openStore(ctx, e.Data, e.Store, store.OpenReadOnly)
 	if err != nil {
 		return err
 	}

@@ -3,15 +3,15 @@ package main
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 
 	"github.com/qorgan/qorgan/console"
 	"github.com/qorgan/qorgan/console/store"
 )
 
 type linkCmd struct {
-	Name string `default:"admin" placeholder:"NAME" help:"Whom it signs in. ${default} by default."`
-	Data string `placeholder:"DIR" type:"path" default:"${data}" help:"Folder for state. ${default} by default here."`
+	Name  string `default:"admin" placeholder:"NAME" help:"Whom it signs in. ${default} by default."`
+	Data  string `placeholder:"DIR" type:"path" default:"${data}" help:"Folder for state. ${default} by default here."`
+	Store string `placeholder:"URL" env:"QORGAN_STORE" help:"PostgreSQL of the console, if it has one, as it was told."`
 }
 
 // Run prints a link that signs in to the running console once, within an hour:
@@ -25,7 +25,7 @@ func (l linkCmd) Run(p *process) error {
 	if open.Console == "" {
 		return withHint(fmt.Errorf("find console: the process over %s has none", l.Data), "start it with --console ADDR")
 	}
-	db, err := store.OpenBeside(ctx, filepath.Join(l.Data, store.File))
+	db, err := openStore(ctx, l.Data, l.Store, store.OpenBeside)
 	if err != nil {
 		return err
 	}

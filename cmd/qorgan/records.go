@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,13 +31,14 @@ type records struct {
 // flushTime is what a stop may spend on storing what is queued.
 const flushTime = 10 * time.Second
 
-// openRecords opens the store below data, making it when there is none.
-func openRecords(ctx context.Context, data string, registry *prometheus.Registry, log zerolog.Logger) (*records, error) {
+// openRecords opens the store at an address, or below data without one, making
+// it when there is none.
+func openRecords(ctx context.Context, data, address string, registry *prometheus.Registry, log zerolog.Logger) (*records, error) {
 	key, err := redactKey(data)
 	if err != nil {
 		return nil, err
 	}
-	db, err := store.Open(ctx, filepath.Join(data, store.File))
+	db, err := store.Open(ctx, cmp.Or(address, filepath.Join(data, store.File)))
 	if err != nil {
 		return nil, err
 	}

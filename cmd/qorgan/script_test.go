@@ -22,6 +22,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/qorgan/qorgan/internal/freeport"
+	"github.com/qorgan/qorgan/internal/postgrestest"
 	"github.com/qorgan/qorgan/sample"
 )
 
@@ -55,6 +56,19 @@ func TestScripts(t *testing.T) {
 		// through what runs beside the request path.
 		dir, files = "", []string{"testdata/script/run_block_events.txtar", "testdata/script/reload.txtar", "testdata/script/fleet.txtar"}
 	}
+	runScripts(t, dir, files, nil)
+}
+
+// TestPostgresScripts runs those of testdata/postgres, in which $STORE is the
+// address of an empty PostgreSQL.
+func TestPostgresScripts(t *testing.T) {
+	server := postgrestest.Start(t)
+	runScripts(t, "testdata/postgres", nil, func(env *testscript.Env) {
+		env.Setenv("STORE", postgrestest.Empty(t, server))
+	})
+}
+
+func runScripts(t *testing.T, dir string, files []string, prepare func(*testscript.Env)) {
 	testscript.Run(t, testscript.Params{
 		Dir: dir, Files: files,
 		Setup: func(env *testscript.Env) error {
@@ -72,6 +86,9 @@ func TestScripts(t *testing.T) {
 			env.Setenv("DOCS", docs)
 			env.Setenv("XDG_STATE_HOME", filepath.Join(env.WorkDir, "state"))
 			env.Values[worldKey{}] = w
+			if prepare != nil {
+				prepare(env)
+			}
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
@@ -165,7 +182,7 @@ func program(ts *testscript.TestScript) string {
 func command(ts *testscript.TestScript, args []string) *exec.Cmd {
 	cmd := exec.Command(program(ts), args...)
 	cmd.Dir = ts.MkAbs(".")
-	for _, name := range []string{"PATH", "HOME", "TMPDIR", "XDG_STATE_HOME", "GOCOVERDIR"} {
+	for _, name := range []string{"PATH", "HOME", "TMPDIR", "XDG_STATE_HOME", "GOCOVERDIR", "QORGAN_STORE"} {
 		cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
 	}
 	return cmd

@@ -40,7 +40,7 @@ func (s *service) run() (err error) {
 	}
 	limitMemory(c.Capacity.Memory)
 	registry := prometheus.NewRegistry()
-	records, err := openRecords(soft, c.Data, registry, log)
+	records, err := openRecords(soft, c.Data, "", registry, log)
 	if err != nil {
 		return err
 	}

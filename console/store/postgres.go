@@ -82,7 +82,7 @@ func (p *postgres) reach(ctx context.Context, pool *sql.DB) error {
 		if errors.As(err, &refused) {
 			hint = "see the name, the password (PGPASSWORD, PGPASSFILE) and the database in the address"
 		}
-		return &HintError{err, hint}
+		return &HintError{errors.New(strings.Join(strings.Fields(err.Error()), " ")), hint} // it may have several lines
 	case version < 150000:
 		return &HintError{fmt.Errorf("PostgreSQL %d is too old", version/10000), "use 15 or later"}
 	}
