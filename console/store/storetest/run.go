@@ -39,6 +39,9 @@ func Run(t *testing.T, open func(*testing.T) *store.DB) {
 		{"Enrolment", enrolment},
 		{"ClonedEdge", clonedEdge},
 		{"TenantsSeeTheirOwn", tenantsSeeTheirOwn},
+		{"SitesMove", sitesMove},
+		{"TenantsGrowAndGo", tenantsGrowAndGo},
+		{"Members", members},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, open(t)) })
 	}
