@@ -5,14 +5,11 @@ import (
 	"crypto/sha1"
 	"encoding/base64"
 	"encoding/hex"
-	"path"
 	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 	"unsafe"
-
-	"golang.org/x/net/html"
 )
 
 // mask says which kinds of byte a text holds. Most transformations leave a text
@@ -117,7 +114,7 @@ func transformations(bestFit *[1 << 16]byte) map[string]transformation {
 		"urldecode":          {needs: hasPercent, apply: urlDecode},
 		"urldecodeuni":       {needs: hasPercent, apply: func(a *arena, s string) string { return urlDecodeUni(a, s, bestFit) }},
 		"utf8tounicode":      {needs: hasHigh, apply: utf8ToUnicode},
-		"htmlentitydecode":   {needs: hasAmp, apply: func(_ *arena, s string) string { return html.UnescapeString(s) }, quiet: sameLength},
+		"htmlentitydecode":   {needs: hasAmp, apply: htmlEntityDecode, quiet: sameLength},
 		"jsdecode":           {needs: hasBackslash, apply: jsDecode},
 		"cssdecode":          {needs: hasBackslash, apply: cssDecode},
 		"escapeseqdecode":    {needs: hasBackslash, apply: escapeSeqDecode},
@@ -126,8 +123,8 @@ func transformations(bestFit *[1 << 16]byte) map[string]transformation {
 		"removewhitespace":   {needs: hasSpace | hasHigh, apply: removeWhitespace, quiet: badUTF8, calm: utf8.ValidString},
 		"compresswhitespace": {needs: hasSpace | hasHigh, apply: compressWhitespace},
 		"cmdline":            {needs: hasUpper | hasBackslash | hasSpace | hasSlash | hasShell, apply: cmdLine},
-		"normalizepath":      {needs: hasSlash | hasDot, apply: func(_ *arena, s string) string { return normalizePath(s) }},
-		"normalizepathwin":   {needs: hasSlash | hasDot | hasBackslash | hasColon | hasSpace, apply: func(_ *arena, s string) string { return normalizePathWin(s) }},
+		"normalizepath":      {needs: hasSlash | hasDot, apply: normalizePath},
+		"normalizepathwin":   {needs: hasSlash | hasDot | hasBackslash | hasColon | hasSpace, apply: normalizePathWin},
 		"replacecomments":    {needs: hasComment, apply: replaceComments},
 		"removecomments":     {needs: hasComment, apply: removeComments},
 		"removecommentschar": {needs: hasComment, apply: removeCommentsChar},
@@ -320,37 +317,6 @@ func utf8ToUnicode(a *arena, s string) string {
 	return a.keep(out, s)
 }
 
-func removeWhitespace(_ *arena, s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsSpace(r) {
-			return -1
-		}
-		return r
-	}, s)
-}
-
-// compressWhitespace makes every run of blanks one space. A lone byte A0 is a
-// blank too, as in Latin-1.
-func compressWhitespace(a *arena, s string) string {
-	out := a.take(len(s))
-	blank := false
-	for i := 0; i < len(s); {
-		r, n := utf8.DecodeRuneInString(s[i:])
-		switch {
-		case r == ' ' || '\t' <= r && r <= '\r' || r == 0x85 || r == 0xa0 || s[i] == 0xa0:
-			if !blank {
-				out = append(out, ' ')
-			}
-			blank = true
-		default:
-			out = append(out, s[i:i+n]...)
-			blank = false
-		}
-		i += n
-	}
-	return a.keep(out, s)
-}
-
 // cmdLine undoes what a shell lets an attacker write in many ways: quotes,
 // carets and backslashes go, separators become one space, none before a slash
 // or a parenthesis, letters are lowered.
@@ -377,73 +343,6 @@ func cmdLine(a *arena, s string) string {
 		}
 	}
 	return a.keep(out, s)
-}
-
-func normalizePath(s string) string {
-	if s == "" {
-		return s
-	}
-	clean := path.Clean(s)
-	switch {
-	case clean == ".":
-		return ""
-	case s[len(s)-1] != '/':
-		return clean
-	case len(clean)+1 == len(s) && strings.HasPrefix(s, clean):
-		return s
-	}
-	return clean + "/"
-}
-
-// normalizePathWin is normalizePath for Windows: backslashes are slashes, a
-// stream name after a colon of the last part goes, dots and blanks at the end of
-// a part go.
-func normalizePathWin(s string) string {
-	if s == "" {
-		return s
-	}
-	s = normalizePath(strings.ReplaceAll(s, `\`, "/"))
-	drive := ""
-	if len(s) >= 2 && s[1] == ':' && (lowerByte(s[0]) >= 'a' && lowerByte(s[0]) <= 'z') {
-		drive, s = s[:2], s[2:]
-	}
-	slash := strings.HasSuffix(s, "/")
-	if slash {
-		s = s[:len(s)-1]
-	}
-	last := strings.LastIndexByte(s, '/') + 1
-	if colon := strings.IndexByte(s[last:], ':'); colon >= 0 {
-		s = s[:last+colon]
-	}
-	if slash {
-		s += "/"
-	}
-	if drive != "" {
-		s = drive + s
-	}
-	return trimParts(s)
-}
-
-func trimParts(s string) string {
-	dots := func(p string) bool { return strings.Trim(p, ".") == "" }
-	parts := strings.Split(s, "/")
-	trimmed := false
-	for _, p := range parts {
-		trimmed = trimmed || !dots(p) && strings.TrimRight(p, ". ") != p
-	}
-	if !trimmed {
-		return s
-	}
-	kept := parts[:0]
-	for _, p := range parts {
-		if !dots(p) {
-			if p = strings.TrimRight(p, ". "); p == "" {
-				continue
-			}
-		}
-		kept = append(kept, p)
-	}
-	return strings.Join(kept, "/")
 }
 
 // replaceComments makes every /* … */ one space; one that is left open ends the
@@ -514,6 +413,11 @@ func removeComments(a *arena, s string) string {
 func removeCommentsChar(a *arena, s string) string {
 	out := a.take(len(s))
 	for i := 0; i < len(s); {
+		if masks[s[i]]&(hasComment|hasSlash) == 0 {
+			out = append(out, s[i])
+			i++
+			continue
+		}
 		rest := s[i:]
 		switch {
 		case strings.HasPrefix(rest, "/*"), strings.HasPrefix(rest, "*/"):
