@@ -64,7 +64,7 @@ type dfaTable struct {
 	states []atomic.Pointer[dfaState]
 	index  map[string]uint32 // guarded by mu
 	used   int               // guarded by mu
-	root   uint32
+	roots  [ctxCount]uint32  // where a search begins, by what stands before
 	gen    int
 }
 
@@ -136,7 +136,9 @@ func newClosed(n *nfa, max int) *dfa {
 // fresh starts a generation with the root state only. Called with mu held.
 func (d *dfa) fresh(gen int) *dfaTable {
 	t := d.grow(&dfaTable{index: map[string]uint32{}, gen: gen, used: 1}, 8)
-	t.root = d.intern(t, nil, ctxBegin, nil)
+	for ctx := range t.roots {
+		t.roots[ctx] = d.intern(t, nil, uint8(ctx), nil)
+	}
 	d.table.Store(t)
 	return t
 }
@@ -146,7 +148,7 @@ func (d *dfa) grow(t *dfaTable, rows int) *dfaTable {
 	out := &dfaTable{
 		trans:  make([]uint32, rows*d.stride),
 		states: make([]atomic.Pointer[dfaState], rows),
-		index:  t.index, gen: t.gen, used: t.used, root: t.root,
+		index:  t.index, gen: t.gen, used: t.used, roots: t.roots,
 	}
 	for i := range t.trans {
 		out.trans[i] = atomic.LoadUint32(&t.trans[i])
@@ -161,8 +163,12 @@ func (d *dfa) grow(t *dfaTable, rows int) *dfaTable {
 // it had to give up; found is then worthless. budget bounds the states that it
 // may make.
 func (d *dfa) scan(s string, found bitset, budget *int) bool {
+	if len(s) >= longText {
+		var noted noted
+		return scanPieces(d.runner(&noted, budget), s, found, false)
+	}
 	t := d.table.Load()
-	at := t.root
+	at := t.roots[ctxBegin]
 	trans := t.trans
 	var recent [32]uint32 // states whose reports were noted
 	for i := 0; i <= len(s); i++ {
@@ -200,7 +206,7 @@ func (d *dfa) scan(s string, found bitset, budget *int) bool {
 // it could not tell.
 func (d *dfa) matches(s string, budget *int) (match, sure bool) {
 	t := d.table.Load()
-	at := t.root
+	at := t.roots[ctxBegin]
 	trans := t.trans
 	for i := 0; i <= len(s); i++ {
 		c := uint32(d.nclass)
@@ -218,6 +224,12 @@ func (d *dfa) matches(s string, budget *int) (match, sure bool) {
 			return true, true
 		}
 		at = e >> stepBits
+		if i == longText && len(s) > 2*longText { // no early match
+			var noted noted
+			var any [1]uint64
+			sure = scanPieces(runner{d: d, t: t, trans: trans, at: at, noted: &noted, budget: budget}, s[i+1:], any[:], true)
+			return any[0] != 0 || !sure, sure
+		}
 	}
 	return false, true
 }
@@ -230,7 +242,7 @@ func (d *dfa) matches(s string, budget *int) (match, sure bool) {
 // the text finds none that begins with it.
 func (d *dfa) locate(s string, budget *int) (from, to int, then *dfaState, match, sure bool) {
 	t := d.table.Load()
-	at := t.root
+	at := t.roots[ctxBegin]
 	trans := t.trans
 	for i := 0; i <= len(s); i++ {
 		c := uint32(d.nclass)
@@ -392,19 +404,25 @@ func (d *dfa) step(st *dfaState, c int) (threads []int32, ctx uint8, reports []i
 	return threads, next, reports
 }
 
+// behind is what stands before the position that follows a byte.
+func (d *dfa) behind(b byte) uint8 {
+	switch {
+	case !d.n.asserts:
+	case b == '\n':
+		return ctxNewline
+	case isWord(b):
+		return ctxWord
+	}
+	return ctxOther
+}
+
 // look returns which assertions hold between ctx and class c, what stands
 // before the next position, and a byte of the class (-1 at the end).
 func (d *dfa) look(ctx uint8, c int) (flags syntax.EmptyOp, next uint8, b int) {
 	b = d.some[c]
 	next = ctxOther
-	switch {
-	case b == '\n':
-		next = ctxNewline
-	case b >= 0 && isWord(byte(b)):
-		next = ctxWord
-	}
-	if !d.n.asserts {
-		next = ctxOther
+	if b >= 0 {
+		next = d.behind(byte(b))
 	}
 	if ctx == ctxBegin {
 		flags |= syntax.EmptyBeginText

@@ -21,7 +21,7 @@ const (
 	partStates  = 1500
 	fewStates   = 150 // of an automaton for one factor
 	partEvery   = 256 // bytes for each state that a part may make beyond that
-	rarest      = 64
+	rarest      = 256
 )
 
 // trial says whether to try an automaton on a text. After a failure one text in
@@ -154,33 +154,17 @@ func (c *compiler) factor(f factor) (id int32, ok bool) {
 
 // scanParts adds to found which factors of some parts may occur in s.
 func scanParts(parts []*part, s string, found bitset) {
-	var rs [lanes]runner
 	for len(parts) > 0 {
-		var now []*part
-		var lane [lanes]*part
-		for now = lane[:0]; len(parts) > 0 && len(now) < lanes; {
-			p := parts[0]
-			if parts = parts[1:]; p.trial.due() {
-				now = append(now, p)
-			} else {
-				parts = p.instead(parts, found)
-			}
+		p := parts[0]
+		if parts = parts[1:]; !p.trial.due() {
+			parts = p.instead(parts, found)
+			continue
 		}
-		if len(now) == 0 {
-			return
-		}
-		for k := range rs {
-			rs[k].begin(now[min(k, len(now)-1)], len(s)) // a lane to spare repeats the last
-		}
-		if len(now) == 1 {
-			rs[0].alone(s, found)
-		} else {
-			runTogether(&rs, s, found)
-		}
-		for k, p := range now {
-			if p.trial.done(!rs[k].gaveUp); rs[k].gaveUp {
-				parts = p.instead(parts, found)
-			}
+		p.once.Do(p.make)
+		budget := p.allowance(len(s))
+		ok := p.auto.scan(s, found, &budget)
+		if p.trial.done(ok); !ok {
+			parts = p.instead(parts, found)
 		}
 	}
 }
@@ -192,121 +176,4 @@ func (p *part) instead(parts []*part, found bitset) []*part {
 	}
 	found.set(int(p.factors[0].id))
 	return parts
-}
-
-// lanes is how many automata run over a text together: each waits for its next
-// state, and the processor does the others meanwhile.
-const lanes = 4
-
-// runner is an automaton in the middle of a text.
-type runner struct {
-	d      *dfa
-	t      *dfaTable
-	trans  []uint32
-	class  *[256]uint8
-	at     uint32
-	budget int
-	recent [32]uint32 // states whose reports were noted
-	gaveUp bool
-}
-
-// begin puts r at the start of a text of n bytes.
-func (r *runner) begin(p *part, n int) {
-	p.once.Do(p.make)
-	*r = runner{d: p.auto, class: &p.auto.class, budget: p.allowance(n)}
-	r.t = p.auto.table.Load()
-	r.trans, r.at = r.t.trans, r.t.root
-}
-
-// Where an automaton ends that gave up: a state that no byte leaves.
-var (
-	sinkTrans = []uint32{stepQuiet}
-	sinkClass [256]uint8
-)
-
-// idle reports whether the step e is made and says nothing new.
-func (r *runner) idle(e uint32) bool {
-	to := e >> stepBits
-	return e != 0 && (e&stepReports == 0 || r.recent[to*0x9e3779b1>>27] == to)
-}
-
-// step goes on by class c.
-func (r *runner) step(c uint32, found bitset) {
-	if r.gaveUp {
-		return
-	}
-	e := atomic.LoadUint32(&r.trans[r.at+c])
-	if e == 0 {
-		was := r.t
-		if r.t, e = r.d.make(r.t, r.at, int(c), &r.budget); e == 0 {
-			r.gaveUp, r.trans, r.class, r.at = true, sinkTrans, &sinkClass, 0
-			return
-		}
-		if r.t.gen != was.gen {
-			clear(r.recent[:])
-		}
-		r.trans = r.t.trans
-	}
-	r.at = e >> stepBits
-	if e&stepReports == 0 {
-		return
-	}
-	known := &r.recent[r.at*0x9e3779b1>>27]
-	if *known == r.at {
-		return
-	}
-	*known = r.at
-	for _, p := range r.t.states[int(r.at)/r.d.stride].Load().reports {
-		found.set(int(p))
-	}
-}
-
-// alone runs r over s.
-func (r *runner) alone(s string, found bitset) {
-	for i := 0; i < len(s) && !r.gaveUp; i++ {
-		trans, class, at := r.trans, r.class, r.at
-		for ; i < len(s); i++ {
-			e := atomic.LoadUint32(&trans[at+uint32(class[s[i]])])
-			if e&stepReports|(e-1)>>31 != 0 && !r.idle(e) {
-				break
-			}
-			at = e >> stepBits
-		}
-		if r.at = at; i < len(s) {
-			r.step(uint32(class[s[i]]), found)
-		}
-	}
-	r.step(uint32(r.d.nclass), found)
-}
-
-// runTogether runs all of rs over s.
-func runTogether(rs *[lanes]runner, s string, found bitset) {
-	a, b, c, d := &rs[0], &rs[1], &rs[2], &rs[3]
-	for i := 0; i < len(s); {
-		ta, tb, tc, td := a.trans, b.trans, c.trans, d.trans
-		ka, kb, kc, kd := a.class, b.class, c.class, d.class
-		at0, at1, at2, at3 := a.at, b.at, c.at, d.at
-		for ; i < len(s); i++ {
-			x := s[i]
-			e0 := atomic.LoadUint32(&ta[at0+uint32(ka[x])])
-			e1 := atomic.LoadUint32(&tb[at1+uint32(kb[x])])
-			e2 := atomic.LoadUint32(&tc[at2+uint32(kc[x])])
-			e3 := atomic.LoadUint32(&td[at3+uint32(kd[x])])
-			if (e0|e1|e2|e3)&stepReports|((e0-1)|(e1-1)|(e2-1)|(e3-1))>>31 != 0 &&
-				!(a.idle(e0) && b.idle(e1) && c.idle(e2) && d.idle(e3)) {
-				break
-			}
-			at0, at1, at2, at3 = e0>>stepBits, e1>>stepBits, e2>>stepBits, e3>>stepBits
-		}
-		a.at, b.at, c.at, d.at = at0, at1, at2, at3
-		if i < len(s) {
-			for k := range rs {
-				rs[k].step(uint32(rs[k].class[s[i]]), found)
-			}
-			i++
-		}
-	}
-	for k := range rs {
-		rs[k].step(uint32(rs[k].d.nclass), found)
-	}
 }
