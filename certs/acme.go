@@ -174,6 +174,9 @@ func (a *ACME) start() {
 	}
 }
 
+// Storage is where the manager keeps accounts, keys and certificates.
+func (a *ACME) Storage() Storage { return a.o.Storage }
+
 // Challenges answers the authority's HTTP-01 challenges and hands every other
 // request on.
 func (a *ACME) Challenges(next http.Handler) http.Handler { return a.challenges.handler(next) }

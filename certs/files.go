@@ -91,7 +91,7 @@ func (f *Files) Prepare(pairs []Pair) (*FileSet, error) {
 	s := &FileSet{}
 	var errs []error
 	for i, p := range pairs {
-		seen := looks(p)
+		seen := looks(p.Certificate, p.Key)
 		cert, hint, err := readPair(p)
 		if err != nil {
 			errs = append(errs, &FileError{Index: i, Err: err, Hint: hint})
@@ -166,7 +166,7 @@ func (f *Files) look() {
 	old := f.set.Load()
 	var changed *FileSet
 	for i, p := range old.pairs {
-		seen := looks(p.Pair)
+		seen := looks(p.Certificate, p.Key)
 		if seen == p.seen {
 			continue
 		}
@@ -210,10 +210,10 @@ func covers(leaf *x509.Certificate, host string) bool {
 	return leaf.VerifyHostname(strings.Replace(host, "*.", "any.", 1)) == nil
 }
 
-// looks is what two files look like from outside: other when they changed.
-func looks(p Pair) string {
+// looks is what files look like from outside: other when they changed.
+func looks(files ...string) string {
 	var b strings.Builder
-	for _, path := range []string{p.Certificate, p.Key} {
+	for _, path := range files {
 		if info, err := os.Stat(path); err == nil {
 			fmt.Fprintln(&b, info.Size(), info.ModTime().UnixNano(), info.Mode())
 		} else {

@@ -190,6 +190,9 @@ type Site struct {
 	Timeouts Timeouts `yaml:"timeouts"`
 	// HSTS tells browsers to come over TLS only.
 	HSTS HSTS `yaml:"hsts"`
+	// ClientCertificates has parts of the site open only to who shows a
+	// certificate.
+	ClientCertificates ClientCertificates `yaml:"client_certificates"`
 	// TLS holds a certificate of the owner's own, in place of one that is issued.
 	TLS SiteTLS `yaml:"tls"`
 }

@@ -126,7 +126,7 @@ func isSection(t reflect.Type) bool {
 // the name it begins with, by "Type.Field".
 func fieldComments(t *testing.T) map[string]string {
 	comments := map[string]string{}
-	for _, name := range []string{"config.go", "tls.go", "hsts.go"} {
+	for _, name := range []string{"config.go", "tls.go", "hsts.go", "client.go"} {
 		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
 		if err != nil {
 			t.Fatal(err)

@@ -35,7 +35,7 @@ func read(path string, m *mistakes) *Config {
 	}
 	c.Rules.CoreRuleSet = beside(path, c.Rules.CoreRuleSet)
 	for _, s := range c.Sites {
-		s.TLS.beside(path)
+		s.beside(path)
 	}
 	for i, extra := range c.Rules.Extra {
 		c.Rules.Extra[i] = beside(path, extra)
@@ -58,7 +58,7 @@ func read(path string, m *mistakes) *Config {
 		s, root := DefaultSite(), fmt.Sprintf("sites[%d]", len(c.Sites))
 		c.origin[root] = position{file: file, line: 1, column: 1, root: root}
 		newDecoder(file, root, c.origin, m).document(data, reflect.ValueOf(s).Elem())
-		s.TLS.beside(file)
+		s.beside(file)
 		c.Sites = append(c.Sites, s)
 	}
 	return c

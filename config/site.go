@@ -121,6 +121,7 @@ func (k checker) site(at string, s *Site) {
 		k.wrong(at+".timeouts.header", "60s", "%s leaves no time to answer", s.Timeouts.Header)
 	}
 	k.hsts(at+".hsts", s)
+	k.clients(at+".client_certificates", s)
 	if s.Trusted != nil {
 		k.trusted(at+".trusted", *s.Trusted)
 	}

@@ -111,8 +111,9 @@ type SiteTLS struct {
 }
 
 // beside lets relative paths begin at the file they were written in.
-func (t *SiteTLS) beside(file string) {
-	t.Certificate, t.Key = beside(file, t.Certificate), beside(file, t.Key)
+func (s *Site) beside(file string) {
+	s.TLS.Certificate, s.TLS.Key = beside(file, s.TLS.Certificate), beside(file, s.TLS.Key)
+	s.ClientCertificates.CA = beside(file, s.ClientCertificates.CA)
 }
 
 // tls checks what is said about certificates and fills what depends on it.

@@ -96,6 +96,10 @@ type Refusal struct {
 	Code   string // incident code; empty when no event was made
 	Close  bool   // close the connection after the answer
 	Retry  time.Duration
+
+	// Certificate says that the visitor showed no good certificate where one is
+	// asked for.
+	Certificate bool
 }
 
 // Network is what counts as one client: his address, or the /64 around an IPv6

@@ -41,6 +41,9 @@ func (c *call) admit(t *table, r *http.Request) *exchange.Refusal {
 	if !c.splitTarget(r) {
 		return c.refusal(r.Method, http.StatusBadRequest, "target-form")
 	}
+	if c.x.TLS && c.barred(r) { // who came without TLS may be sent to it first
+		return c.bar(r.Method)
+	}
 	limits := &c.site.limits
 	if len(c.x.Fields) > limits.Headers {
 		return c.refusal(r.Method, http.StatusRequestHeaderFieldsTooLarge, "header-count")

@@ -27,6 +27,10 @@ const headPatience = 10 * time.Millisecond
 // streams the answer back.
 func (s *Server) forward(w http.ResponseWriter, r *http.Request) {
 	c := callFrom(r.Context())
+	if c.barred(r) {
+		s.refuse(w, r, *c.bar(r.Method))
+		return
+	}
 	upgrade := ""
 	if c.head.Upgrade {
 		upgrade = upgradeTo(r.Header)
@@ -90,6 +94,9 @@ func (c *call) outbound(r *http.Request, upgrade string) (*http.Request, bool) {
 	if r.Body != nil && r.Body != http.NoBody && r.ContentLength != 0 {
 		out.Body = io.NopCloser(r.Body)
 		out.Trailer = c.body.announce(r)
+		if s := c.site.clients; s != nil {
+			delete(out.Trailer, s.header)
+		}
 		if c.body.touched.Load() {
 			delete(out.Header, "Expect") // already promised
 		}

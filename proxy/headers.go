@@ -97,6 +97,12 @@ func (c *call) outgoing(r *http.Request, upgrade string) http.Header {
 			out[name] = lines
 		}
 	}
+	if s := c.site.clients; s != nil && s.header != "" {
+		delete(out, s.header)
+		if leaf := c.visitor(r); leaf != nil {
+			out[s.header] = []string{subject(leaf)}
+		}
+	}
 	if hasToken(in["Te"], "trailers") {
 		out["Te"] = []string{"trailers"}
 	}

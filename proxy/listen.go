@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -179,7 +180,7 @@ func (l *listener) greet(s *Server, c net.Conn, held *capacity.Conn, announced b
 		pushed = true
 		return
 	}
-	tc := tls.Server(c, s.tlsConfig())
+	tc := tls.Server(c, s.tls().tcp)
 	if err := tc.HandshakeContext(ctx); err != nil {
 		s.log.Debug().Err(err).Stringer("peer", peer).Msg("handshake ended")
 		_ = c.Close()
@@ -217,18 +218,6 @@ func proxyHeaderError(pc *proxyproto.Conn) error {
 	return nil
 }
 
-func (s *Server) tlsConfig() *tls.Config {
-	c := s.opts.TLS.Clone()
-	protocols := []string{"h2", "http/1.1"}
-	for _, p := range s.opts.TLS.NextProtos {
-		if !slices.Contains(protocols, p) {
-			protocols = append(protocols, p)
-		}
-	}
-	c.NextProtos = protocols
-	return c
-}
-
 // plain wraps a connection that will speak HTTP/1.
 func (s *Server) plain(c net.Conn) net.Conn {
 	return wire.NewConn(c, s.table.Load().wire)
@@ -238,9 +227,10 @@ func (s *Server) plain(c net.Conn) net.Conn {
 type conn struct {
 	peer, local netip.AddrPort
 	tls         *tls.ConnectionState
-	wire        *wire.Conn     // nil for HTTP/2 and 3
-	held        *capacity.Conn // nil where connections are not counted
-	until       time.Time      // the write deadline set on it (HTTP/1 only)
+	proof       atomic.Pointer[proof] // of the certificate shown with it
+	wire        *wire.Conn            // nil for HTTP/2 and 3
+	held        *capacity.Conn        // nil where connections are not counted
+	until       time.Time             // the write deadline set on it (HTTP/1 only)
 	resets      resets
 	quic        bool
 }

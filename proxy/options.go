@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"net/http"
 
@@ -35,9 +36,20 @@ type Options struct {
 	Redact *event.Redactor
 
 	// TLS is the source of certificates for the HTTPS listeners: GetCertificate
-	// or GetConfigForClient must be set, or Certificates be filled. The proxy
-	// sets NextProtos on its own copy, keeping protocols it does not know.
+	// must be set, or Certificates be filled. The proxy sets NextProtos on its own
+	// copies, keeping protocols it does not know, and all about session tickets
+	// and visitors' certificates.
 	TLS *tls.Config
+
+	// TicketKeys returns the keys of session tickets, the first of which seals:
+	// the same slice as long as they do not change. Keys of the server's own when
+	// nil. It must be quick and safe for concurrent use.
+	TicketKeys func() [][32]byte
+
+	// ClientCAs returns the authorities in a file of a site's client_certificates,
+	// nil when there are none: the same pool as long as they do not change. It
+	// must be quick and safe for concurrent use.
+	ClientCAs func(file string) *x509.CertPool
 
 	// Registry takes the metrics and is what AdminHandler serves. A registry of
 	// its own is made when nil.
@@ -61,6 +73,9 @@ func (o *Options) validate() error {
 	}
 	if o.Record == nil {
 		o.Record = func(event.Event) {}
+	}
+	if o.TicketKeys == nil {
+		o.TicketKeys = ownTicketKeys()
 	}
 	if o.Registry == nil {
 		o.Registry = prometheus.NewRegistry()

@@ -57,9 +57,7 @@ func (s *Server) listenQUIC(a address, port string) (*quicListener, error) {
 		Conn:                socket,
 		VerifySourceAddress: func(net.Addr) bool { return !unproved.Allow() },
 	}}
-	certificates := s.opts.TLS.Clone()
-	certificates.MinVersion = tls.VersionTLS13
-	l.listener, err = l.transport.Listen(http3.ConfigureTLSConfig(certificates), &quic.Config{
+	l.listener, err = l.transport.Listen(&tls.Config{MinVersion: tls.VersionTLS13, GetConfigForClient: s.quicFor}, &quic.Config{
 		HandshakeIdleTimeout:           quicGreet,
 		MaxIdleTimeout:                 quicIdle,
 		MaxIncomingStreams:             h2Streams,

@@ -50,7 +50,8 @@ type Server struct {
 	headBytes int // what net/http was told when it was made; no head may be larger
 
 	table     atomic.Pointer[table]
-	changing  sync.Mutex // one Listen, Reload or stop at a time
+	secured   atomic.Pointer[secured] // of sites that want no certificate of visitors
+	changing  sync.Mutex              // one Listen, Reload or stop at a time
 	listeners map[address]*listener
 	quic      map[string]*quicListener // by the address of their TLS listener
 	leaving   sync.WaitGroup           // those that a reload took away

@@ -31,6 +31,7 @@ type site struct {
 	limits  config.Limits
 	counts  *siteCounters
 	hsts    []string // the header's lines, nil for the upstream's own
+	clients *clients // nil: no part wants a certificate of visitors
 	share   *capacity.Site
 	holds   int64 // bytes of one body that may be in memory
 }
@@ -108,6 +109,7 @@ func (s *Server) buildSite(c *config.Config, cs *config.Site, set *upstream.Set)
 	if cs.Trusted != nil {
 		st.trusted = cs.Trusted.Proxies
 	}
+	st.clients = newClients(cs, s.opts.ClientCAs)
 	if h := cs.HSTS.Header(); h != "" {
 		st.hsts = []string{h}
 	}

@@ -21,7 +21,8 @@ import (
 
 // buildTLS returns the source of certificates for sites, nil without TLS, and
 // opens that of public ones if sites or the console in this process want any.
-func (e *edge) buildTLS(c *config.Config, folder string) (*tls.Config, error) {
+func (e *edge) buildTLS(c *config.Config, at state) (*tls.Config, error) {
+	folder := at.certs
 	sites := c.TLS.Mode == "acme"
 	if sites || c.Console.Name() != "" {
 		// Without TLS listeners of its own, the console's is where the authority
@@ -43,11 +44,15 @@ func (e *edge) buildTLS(c *config.Config, folder string) (*tls.Config, error) {
 		return nil, nil
 	}
 	e.files = certs.NewFiles(component(e.log, "certs"))
-	own, err := prepareFiles(e.files, c)
+	e.people = certs.NewClientCAs(component(e.log, "certs"))
+	use, err := e.prepareTLS(c)
 	if err != nil {
 		return nil, err
 	}
-	e.files.Use(own)
+	use()
+	if err := e.openTickets(c, at); err != nil {
+		return nil, err
+	}
 	if sites {
 		return e.ownFirst(e.acme.ServerConfig()), nil
 	}
@@ -70,6 +75,51 @@ func (e *edge) ownFirst(t *tls.Config) *tls.Config {
 	return t
 }
 
+// prepareTLS reads the files that sites name, and returns what puts them into
+// force.
+func (e *edge) prepareTLS(c *config.Config) (use func(), err error) {
+	if e.files == nil {
+		return func() {}, nil
+	}
+	own, err := prepareFiles(e.files, c)
+	people, peopleErr := prepareClientCAs(e.people, c)
+	return func() {
+		e.files.Use(own)
+		e.people.Use(people)
+	}, errors.Join(err, peopleErr)
+}
+
+// openTickets opens the keys of session tickets, where certificates are kept.
+func (e *edge) openTickets(c *config.Config, at state) error {
+	var s certs.Storage
+	end := func() error { return nil }
+	switch {
+	case !at.shares:
+	case e.acme != nil:
+		s = e.acme.Storage()
+	default:
+		var err error
+		if s, _, end, err = openStorage(context.Background(), c, at.certs); err != nil {
+			return err
+		}
+	}
+	e.tickets, e.ticketsEnd = certs.NewTickets(s, component(e.log, "certs")), end
+	return nil
+}
+
+// prepareClientCAs reads the authorities of visitors' certificates.
+func prepareClientCAs(people *certs.ClientCAs, c *config.Config) (*certs.ClientCASet, error) {
+	var files, at []string
+	for i, s := range c.Sites {
+		if s.ClientCertificates.Wanted() {
+			files = append(files, s.ClientCertificates.CA)
+			at = append(at, fmt.Sprintf("sites[%d].client_certificates.ca", i))
+		}
+	}
+	set, err := people.Prepare(files)
+	return set, fileMistakes(c, at, err)
+}
+
 // prepareFiles reads the sites' own certificates.
 func prepareFiles(files *certs.Files, c *config.Config) (*certs.FileSet, error) {
 	var pairs []certs.Pair
@@ -81,6 +131,11 @@ func prepareFiles(files *certs.Files, c *config.Config) (*certs.FileSet, error) 
 		}
 	}
 	set, err := files.Prepare(pairs)
+	return set, fileMistakes(c, at, err)
+}
+
+// fileMistakes says where the files were written that can not be used.
+func fileMistakes(c *config.Config, at []string, err error) error {
 	var mistakes []error
 	for _, cause := range causes(err) {
 		var wrong *certs.FileError
@@ -89,7 +144,7 @@ func prepareFiles(files *certs.Files, c *config.Config) (*certs.FileSet, error) 
 		}
 		mistakes = append(mistakes, cause)
 	}
-	return set, errors.Join(mistakes...)
+	return errors.Join(mistakes...)
 }
 
 // newACME opens the manager of public certificates below folder. A port of 0

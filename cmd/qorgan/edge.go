@@ -31,18 +31,21 @@ import (
 // throws it away; `run` serves it and changes it on a reload. reload is called
 // by one goroutine.
 type edge struct {
-	config atomic.Pointer[config.Config] // in force
-	log    zerolog.Logger
-	names  *names
-	guard  *guard.Guard
-	judge  *rulesets.Judge
-	armory armory
-	server *proxy.Server
-	files  *certs.Files   // owners' own certificates; nil without TLS
-	acme   *certs.ACME    // of sites and the console; nil without a public authority
-	book   *standing.Book // exclusions beside the configuration; nil for none
-	stands sync.Mutex
-	recent mistake.Recent // what was refused, for whoever says that it was a mistake
+	config     atomic.Pointer[config.Config] // in force
+	log        zerolog.Logger
+	names      *names
+	guard      *guard.Guard
+	judge      *rulesets.Judge
+	armory     armory
+	server     *proxy.Server
+	files      *certs.Files     // owners' own certificates; nil without TLS
+	acme       *certs.ACME      // of sites and the console; nil without a public authority
+	people     *certs.ClientCAs // authorities of visitors' certificates; nil without TLS
+	tickets    *certs.Tickets   // nil without TLS
+	ticketsEnd func() error     // closes their storage
+	book       *standing.Book   // exclusions beside the configuration; nil for none
+	stands     sync.Mutex
+	recent     mistake.Recent // what was refused, for whoever says that it was a mistake
 
 	problem error // why added patches were left out at the start
 }
@@ -58,6 +61,7 @@ type eventSink struct {
 type state struct {
 	guard   string // empty keeps nothing
 	certs   string
+	shares  bool   // session ticket keys are kept with certificates, not in memory only
 	spool   string // bodies on their way; empty is the system's temporary folder
 	patches string // added virtual patches; empty for none
 	book    string // data folder with the exclusions beside the configuration; empty for none
@@ -65,7 +69,7 @@ type state struct {
 }
 
 func stateOf(c *config.Config) state {
-	return state{guard: c.Data, certs: c.CertificateFolder(), spool: filepath.Join(c.Data, "spool"), patches: patchFolder(c.Data), book: c.Data}
+	return state{guard: c.Data, certs: c.CertificateFolder(), shares: true, spool: filepath.Join(c.Data, "spool"), patches: patchFolder(c.Data), book: c.Data}
 }
 
 // scratchState reads what is there and writes into scratch only.
@@ -92,11 +96,15 @@ func buildEdge(ctx context.Context, c *config.Config, at state, log zerolog.Logg
 	if e.acme != nil {
 		front = append(front, e.acme.Challenges)
 	}
-	e.server, err = proxy.New(proxy.Options{
+	options := proxy.Options{
 		Front:  front,
 		Config: c, Logger: component(log, "proxy"), Registry: registry, Record: sink.record, Redact: sink.mask, TLS: certificates,
 		Middleware: rooms,
-	})
+	}
+	if certificates != nil {
+		options.TicketKeys, options.ClientCAs = e.tickets.Keys, e.people.Pool
+	}
+	e.server, err = proxy.New(options)
 	if err != nil {
 		return nil, errors.Join(err, e.close())
 	}
@@ -109,7 +117,7 @@ func buildParts(ctx context.Context, c *config.Config, at state, log zerolog.Log
 	e := &edge{log: log, names: new(names)}
 	e.config.Store(c)
 	e.names.use(c.Sites)
-	certificates, tlsErr := e.buildTLS(c, at.certs)
+	certificates, tlsErr := e.buildTLS(c, at)
 	return e, certificates, errors.Join(tlsErr, e.buildGuard(at, sink.record), e.buildRules(ctx, at, sink))
 }
 
@@ -227,9 +235,14 @@ func (e *edge) reload(ctx context.Context, c *config.Config) error {
 	if err != nil {
 		return errors.Join(err, e.tellArmed(err))
 	}
+	use, err := e.prepareTLS(c)
+	if err != nil {
+		return err
+	}
 	if err := e.server.Reload(c); err != nil {
 		return err
 	}
+	use()
 	e.judge.Use(rules)
 	if err := e.tellArmed(nil); err != nil {
 		e.log.Warn().Err(err).Send()
@@ -263,6 +276,12 @@ func (e *edge) close() error {
 	}
 	if e.files != nil {
 		errs = append(errs, e.files.Close())
+	}
+	if e.people != nil {
+		errs = append(errs, e.people.Close())
+	}
+	if e.tickets != nil {
+		errs = append(errs, e.tickets.Close(), e.ticketsEnd())
 	}
 	if e.acme != nil {
 		errs = append(errs, e.acme.Close())

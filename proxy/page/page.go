@@ -23,6 +23,8 @@ type Refusal struct {
 	Code    string        // incident code, may be empty
 	Contact string        // whom the visitor may ask: an e-mail address, a URL or plain words; may be empty
 	Retry   time.Duration // when to try again; 0 says nothing
+
+	Certificate bool // the visitor showed no good certificate where one is asked for
 }
 
 // Pages renders refusals. Make it with [New].
@@ -100,7 +102,7 @@ func (p *Pages) Write(w http.ResponseWriter, r *http.Request, f Refusal) {
 }
 
 func newView(w words, f Refusal) view {
-	say := w.say(f.Status)
+	say := w.of(f)
 	v := view{words: w, Status: f.Status, Title: say.title, Text: say.text, Advice: say.advice, Code: f.Code, Contact: f.Contact}
 	switch {
 	case strings.HasPrefix(f.Contact, "https://"), strings.HasPrefix(f.Contact, "http://"):
@@ -155,7 +157,7 @@ type problem struct {
 }
 
 func writeProblem(b *bytes.Buffer, w words, f Refusal) {
-	say := w.say(f.Status)
+	say := w.of(f)
 	enc := json.NewEncoder(b)
 	enc.SetIndent("", "  ")
 	// Strings and a number: it cannot fail.

@@ -54,6 +54,9 @@ func TestGoldenPages(t *testing.T) {
 		"blocked.ru.json":   {blocked, []string{"Accept", "application/json", "Accept-Language", "ru"}},
 		"blocked.kk.json":   {blocked, []string{"Accept", "application/json", "Accept-Language", "kk"}},
 		"throttled.en.html": {Refusal{Status: 429, Retry: 45 * time.Second, Contact: "https://shop.kz/help"}, nil},
+		"shown.en.html":     {Refusal{Status: 403, Code: "QRG-7K2M-9XTP", Certificate: true}, nil},
+		"shown.ru.html":     {Refusal{Status: 403, Certificate: true}, []string{"Accept-Language", "ru"}},
+		"shown.kk.json":     {Refusal{Status: 403, Certificate: true}, []string{"Accept", "application/json", "Accept-Language", "kk"}},
 		"plain.en.html":     {Refusal{Status: 502}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {

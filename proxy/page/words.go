@@ -15,12 +15,21 @@ type words struct {
 	statuses  map[int]saying
 	refused   saying // any other 4xx
 	failed    saying // any other 5xx
+	shown     saying // no good certificate was shown where one is asked for
 	seconds   string // with %d
 	minutes   string // with %d
 }
 
 // saying is a title, what happened, and what the visitor can do.
 type saying struct{ title, text, advice string }
+
+// of is what is said of f.
+func (w *words) of(f Refusal) saying {
+	if f.Certificate {
+		return w.shown
+	}
+	return w.say(f.Status)
+}
 
 func (w *words) say(status int) saying {
 	if s, ok := w.statuses[status]; ok {
@@ -55,6 +64,9 @@ var english = words{
 	failed: saying{"The site is not available",
 		"Something went wrong on the site’s side. It is not your fault.",
 		"Try again in a few minutes."},
+	shown: saying{"This part of the site asks for a certificate",
+		"It is open to people whose browser shows the certificate that the owner of the site gave them. Yours showed none, or one that is not good any more.",
+		"If you have one, install it in this browser, close all its windows and open this page again: the browser asks which one to show only when it connects anew."},
 	statuses: map[int]saying{
 		400: {"This request could not be read",
 			"What your browser sent is incomplete, or can be read in more than one way, so it was not passed on to the site.",
@@ -114,6 +126,9 @@ var russian = words{
 	failed: saying{"Сайт недоступен",
 		"На стороне сайта что-то пошло не так. Вы здесь ни при чём.",
 		"Попробуйте ещё раз через несколько минут."},
+	shown: saying{"Эта часть сайта открывается по сертификату",
+		"Она открыта тем, чей браузер предъявляет сертификат, выданный владельцем сайта. Ваш не предъявил его или предъявил уже недействительный.",
+		"Если сертификат у вас есть, установите его в этом браузере, закройте все его окна и откройте страницу снова: браузер спрашивает, что предъявить, только при новом соединении."},
 	statuses: map[int]saying{
 		400: {"Запрос не удалось прочитать",
 			"То, что отправил ваш браузер, неполно или допускает разное прочтение, поэтому сайту это не передано.",
@@ -173,6 +188,9 @@ var kazakh = words{
 	failed: saying{"Сайт қолжетімсіз",
 		"Сайт жағында ақау шықты. Бұл сіздің кінәңіз емес.",
 		"Бірнеше минуттан кейін қайта көріңіз."},
+	shown: saying{"Сайттың бұл бөлігі сертификатпен ашылады",
+		"Ол браузері сайт иесі берген сертификатты көрсеткен адамдарға ашық. Сіздікі оны көрсетпеді немесе жарамсыз болып қалғанын көрсетті.",
+		"Сертификатыңыз болса, оны осы браузерге орнатып, барлық терезесін жауып, бетті қайта ашыңыз: браузер қайсысын көрсетуді тек жаңадан қосылғанда сұрайды."},
 	statuses: map[int]saying{
 		400: {"Сұрауды оқу мүмкін болмады",
 			"Браузеріңіз жіберген дерек толық емес немесе оны әртүрлі оқуға болады, сондықтан ол сайтқа берілмеді.",
