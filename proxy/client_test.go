@@ -150,14 +150,24 @@ func TestProxyProtocol(t *testing.T) {
 		t.Errorf("version 2: client %s", got)
 	}
 	for name, text := range map[string]string{
-		"no header":         request,
-		"broken header":     "PROXY TCP4 evil 127.0.0.1 5000 80\r\n" + request,
-		"nothing is sent":   "",
-		"header never ends": "PROXY TCP4 203.0.113.9 ",
+		"no header":                           request,
+		"broken header":                       "PROXY TCP4 evil 127.0.0.1 5000 80\r\n" + request,
+		"nothing is sent":                     "",
+		"header never ends":                   "PROXY TCP4 203.0.113.9 ",
+		"version 2, more announced than sent": "\r\n\r\n\x00\r\nQUIT\n\x21\x11\xff\xff\xcb\x00\x71\x0a\x7f\x00\x00\x01\x13\x88\x00\x50",
+		"version 2, less than an address":     "\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x04\xcb\x00\x71\x0a" + request,
+		"version 2, a family that is none":    "\r\n\r\n\x00\r\nQUIT\n\x21\xf1\x00\x0c\xcb\x00\x71\x0a\x7f\x00\x00\x01\x13\x88\x00\x50" + request,
 	} {
 		if got := required.raw(text); got != "" {
 			t.Errorf("%s: answered %.80q, want the connection closed", name, got)
 		}
+	}
+
+	// An extension that says it is longer than the header: the address before it
+	// stands, and nothing is read beyond the header.
+	overrun := "\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0f\xcb\x00\x71\x0b\x7f\x00\x00\x01\x13\x88\x00\x50\x04\xff\xff"
+	if got := required.raw(overrun + request); got != "" && one(got, "X-Forwarded-For") != "203.0.113.11" {
+		t.Errorf("an extension beyond the header: %.300q", got)
 	}
 
 	unasked := newEdge(t, Options{Config: oneSite(up)})

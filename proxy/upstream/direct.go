@@ -169,6 +169,8 @@ var (
 	rooms   = sync.Pool{New: func() any { b := make([]byte, 48<<10); return &b }}
 )
 
+var errManyEarly = errors.New("read response: too many informational responses")
+
 var errLargeHead = fmt.Errorf("head of the response is larger than %d bytes", maxResponseHeader)
 
 // Read implements io.Reader for the link's buffer.
@@ -249,7 +251,7 @@ func (l *link) head(c *Call) (*http.Response, error) {
 			}
 		}
 	}
-	return nil, errors.New("read response: too many informational responses")
+	return nil, errManyEarly
 }
 
 // end lets go of the connection: what follows a response is none of ours.

@@ -170,7 +170,17 @@ func (p *Peer) roundTrip(c *Call) (*http.Response, error) {
 	}
 	r := c.Request
 	if c.Early != nil {
-		r = r.WithContext(httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{Got1xxResponse: c.Early}))
+		// The transport counts informational responses no longer once somebody
+		// listens to them.
+		n := 0
+		r = r.WithContext(httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{
+			Got1xxResponse: func(status int, h textproto.MIMEHeader) error {
+				if n++; n > maxEarly {
+					return errManyEarly
+				}
+				return c.Early(status, h)
+			},
+		}))
 	}
 	return p.transport.RoundTrip(r)
 }
