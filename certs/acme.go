@@ -13,6 +13,8 @@ import (
 	"github.com/mholt/acmez/v3"
 	"github.com/mholt/acmez/v3/acme"
 	"github.com/rs/zerolog"
+
+	"github.com/qorgan/qorgan/certs/dns01"
 )
 
 const (
@@ -24,7 +26,10 @@ const (
 	defaultPatience = 20 * time.Second
 	// freshWorkers and renewalWorkers bound the orders under way. Renewals have
 	// workers of their own: new names never make them wait.
+	// Records in the DNS take minutes where they fail: names that are proved by
+	// them have workers of their own, too.
 	freshWorkers, renewalWorkers, adviceWorkers = 16, 4, 2
+	recordWorkers                               = 8
 )
 
 // ACMEOptions configure an ACME manager.
@@ -57,6 +62,12 @@ type ACMEOptions struct {
 	Lookup func(ctx context.Context, name string) ([]netip.Addr, error)
 	// NewNames bounds the names nobody wrote.
 	NewNames NewNames
+	// DNS returns what proves a name by records in the DNS (DNS-01), nil where
+	// HTTP or TLS proves it. The name may be a wildcard ("*.example.kz"): where
+	// that has a solver, its certificate is shown for every name under it that is
+	// not written by itself. It must be quick and safe for concurrent use; nil
+	// uses no records.
+	DNS func(name string) *dns01.Solver
 
 	Patience time.Duration    // how long a handshake waits for an order; 20 s when 0
 	Loaded   int              // certificates kept in memory; 10,000 when 0
@@ -94,6 +105,7 @@ type ACME struct {
 	later  map[string]time.Time // names that are tried again without a visitor
 	fresh  *queue[*job]
 	renew  *queue[*job]
+	placed *queue[*job]   // names proved by records, first certificates and renewals
 	advise *queue[string] // names whose authority is asked when to renew
 	wake   chan struct{}  // of the keeper
 	cancel context.CancelFunc
@@ -131,7 +143,7 @@ func NewACME(o ACMEOptions) (*ACME, error) {
 		rates:  newRates(o.Storage, o.Shared, now),
 		loaded: newBounded[*stored](o.Loaded, now), absent: newBounded[struct{}](maxKnown, now),
 		jobs: map[string]*job{}, held: map[string]*held{}, wake: make(chan struct{}, 1),
-		later: map[string]time.Time{}, fresh: newQueue[*job](), renew: newQueue[*job](), advise: newQueue[string](),
+		later: map[string]time.Time{}, fresh: newQueue[*job](), renew: newQueue[*job](), placed: newQueue[*job](), advise: newQueue[string](),
 	}
 	var shared Storage
 	if o.Shared {
@@ -172,6 +184,9 @@ func (a *ACME) start() {
 	for range renewalWorkers {
 		a.wg.Go(func() { a.work(a.renew) })
 	}
+	for range recordWorkers {
+		a.wg.Go(func() { a.work(a.placed) })
+	}
 }
 
 // Storage is where the manager keeps accounts, keys and certificates.
@@ -195,6 +210,7 @@ func (a *ACME) Close() error {
 	a.cancel()
 	a.fresh.close()
 	a.renew.close()
+	a.placed.close()
 	a.advise.close()
 	a.wg.Wait()
 	for _, ca := range a.authorities {

@@ -96,8 +96,10 @@ func (a *ACME) admit(ctx context.Context, j *job) error {
 			}
 		}
 	}
-	if err := d.leadsHere(ctx, j.name); err != nil {
-		return err
+	if a.solver(j.name) == nil { // where a name leads does not matter to its records
+		if err := d.leadsHere(ctx, j.name); err != nil {
+			return err
+		}
 	}
 	if !invented {
 		return nil

@@ -20,6 +20,8 @@ import (
 	"github.com/mholt/acmez/v3"
 	"github.com/mholt/acmez/v3/acme"
 	"github.com/rs/zerolog"
+
+	"github.com/qorgan/qorgan/certs/dns01"
 )
 
 const (
@@ -126,8 +128,9 @@ func (a *authority) soonest(ctx context.Context, n int) (account int, at time.Ti
 
 // issue orders a certificate for subject with a key. With replaced it is the
 // renewal of that one, made by the same account, which authorities that know
-// RFC 9773 do not count.
-func (a *authority) issue(ctx context.Context, subject string, key crypto.Signer, replaced *stored) (acme.Certificate, error) {
+// RFC 9773 do not count. With records the name is proved by those and nothing
+// else.
+func (a *authority) issue(ctx context.Context, subject string, key crypto.Signer, replaced *stored, records *dns01.Solver) (acme.Certificate, error) {
 	directory, err := a.look(ctx)
 	if err != nil {
 		return acme.Certificate{}, err
@@ -149,6 +152,10 @@ func (a *authority) issue(ctx context.Context, subject string, key crypto.Signer
 			return acme.Certificate{}, err
 		}
 	}
+	client := *a.client
+	if records != nil {
+		client.ChallengeSolvers = map[string]acmez.Solver{acme.ChallengeTypeDNS01: records}
+	}
 	heard := new(answer)
 	ctx = context.WithValue(ctx, answerKey{}, heard)
 	for attempt := 0; ; attempt++ {
@@ -164,7 +171,7 @@ func (a *authority) issue(ctx context.Context, subject string, key crypto.Signer
 		if renewal {
 			params.Replaces = replaced.leaf()
 		}
-		chains, err := a.client.ObtainCertificate(ctx, params)
+		chains, err := client.ObtainCertificate(ctx, params)
 		if p, ok := problem(err); ok && p.Type == acme.ProblemTypeAccountDoesNotExist && attempt == 0 {
 			a.forgetAccount(ctx, i) // the authority was set up anew
 			continue
@@ -234,7 +241,7 @@ func (a *authority) refused(ctx context.Context, account int, subject string, he
 			return errors.Join(limit, perr)
 		}
 		return limit
-	case !told && ctx.Err() == nil:
+	case !told && !isOurs(err) && ctx.Err() == nil:
 		a.forgetDirectory()
 	}
 	return err

@@ -12,6 +12,8 @@ import (
 	"github.com/mholt/acmez/v3/acme"
 	"github.com/rs/zerolog"
 	"golang.org/x/net/publicsuffix"
+
+	"github.com/qorgan/qorgan/certs/dns01"
 )
 
 // Cause is why a name has no new certificate, in a word that a page can
@@ -28,6 +30,8 @@ const (
 	CauseLimit       Cause = "limit"       // the authority's limit is reached
 	CauseOwnLimit    Cause = "own-limit"   // our limit for names that visitors bring is reached
 	CauseDown        Cause = "down"        // the authority can not be reached
+	CauseProvider    Cause = "provider"    // the DNS provider did not place a record
+	CauseRecord      Cause = "record"      // a record's place was not found, or name servers do not show it
 	CauseAsk         Cause = "ask"         // the hoster's address gave no usable answer
 	CauseDenied      Cause = "denied"      // the hoster's address said no
 	CauseStorage     Cause = "storage"     // the storage can not be read or written
@@ -67,9 +71,15 @@ func causeOf(err error) Cause {
 	var limited *limitedError
 	var paused *pausedError
 	var path *fs.PathError
+	var provider *dns01.ProviderError
+	var record *dns01.RecordError
 	switch {
 	case errors.Is(err, context.Canceled):
 		return CauseStopped
+	case errors.As(err, &provider):
+		return CauseProvider
+	case errors.As(err, &record):
+		return CauseRecord
 	case errors.As(err, &limited), errors.As(err, &paused):
 		return CauseLimit
 	case errors.Is(err, errUnreachable):
@@ -92,6 +102,23 @@ func causeOf(err error) Cause {
 		return CauseDown
 	}
 	return CauseOther
+}
+
+// causeByRecords is causeOf of a name proved by records: where a name leads is
+// no cause there.
+func causeByRecords(err error) Cause {
+	switch c := causeOf(err); c {
+	case CauseDNS, CauseUnreached, CauseElsewhere:
+		return CauseRecord
+	default:
+		return c
+	}
+}
+
+// isOurs reports whether no other authority would do better.
+func isOurs(err error) bool {
+	c := causeOf(err)
+	return c == CauseProvider || c == CauseRecord
 }
 
 func causeOfProblem(p acme.Problem) Cause {

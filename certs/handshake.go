@@ -9,6 +9,8 @@ import (
 	"net/netip"
 	"strings"
 	"time"
+
+	"github.com/qorgan/qorgan/certs/dns01"
 )
 
 // absentFor is how long a name that was not found in storage is not looked for
@@ -30,6 +32,7 @@ func (a *ACME) Certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error)
 	if isALPN(hello) {
 		return a.challenges.certificate(hello.Context(), name)
 	}
+	name = a.subject(name)
 	got, ok := a.loaded.get(name)
 	if ok && a.now().Before(got.leaf().NotAfter) {
 		return got.pair, nil
@@ -43,6 +46,28 @@ func (a *ACME) Certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error)
 		return got.pair, nil
 	}
 	return nil, fmt.Errorf("find certificate: %w", err)
+}
+
+// subject returns the name whose certificate is shown for name: its wildcard
+// where that is proved by records, itself otherwise.
+func (a *ACME) subject(name string) string {
+	if a.o.DNS == nil || a.o.Written != nil && a.o.Written(name) {
+		return name
+	}
+	if _, parent, ok := strings.Cut(name, "."); ok && !strings.HasPrefix(name, "*.") {
+		if wildcard := "*." + parent; a.o.Serves(wildcard) && a.o.DNS(wildcard) != nil {
+			return wildcard
+		}
+	}
+	return name
+}
+
+// solver returns what proves name by records; nil where none does.
+func (a *ACME) solver(name string) *dns01.Solver {
+	if a.o.DNS == nil {
+		return nil
+	}
+	return a.o.DNS(name)
 }
 
 // await has name's certificate loaded or ordered, and waits.
@@ -134,9 +159,12 @@ func (a *ACME) find(j *job) {
 }
 
 func (a *ACME) enqueue(j *job) {
-	if j.replaces.IsZero() {
+	switch {
+	case a.solver(j.name) != nil:
+		a.placed.push(j)
+	case j.replaces.IsZero():
 		a.fresh.push(j)
-	} else {
+	default:
 		a.renew.push(j)
 	}
 }

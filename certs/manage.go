@@ -16,7 +16,7 @@ var forced = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
 // Renew replaces name's certificate whatever its age, and waits for the new
 // one. It takes a slot of the authority's limits where renewals do.
 func (a *ACME) Renew(ctx context.Context, name string) error {
-	if !a.o.Serves(name) {
+	if name = a.subject(name); !a.o.Serves(name) {
 		return errNotServed
 	}
 	for {
@@ -25,7 +25,7 @@ func (a *ACME) Renew(ctx context.Context, name string) error {
 		if !busy {
 			j = &job{name: name, replaces: forced, done: make(chan struct{})}
 			a.jobs[name] = j
-			a.renew.push(j)
+			a.enqueue(j)
 		}
 		a.mu.Unlock()
 		select {

@@ -74,10 +74,10 @@ func (a *ACME) order(ctx context.Context, j *job, replaced *stored) (*stored, er
 	}
 	var errs []error
 	for _, ca := range a.authorities {
-		got, err := ca.issue(ctx, j.name, key, replaced)
+		got, err := ca.issue(ctx, j.name, key, replaced, a.solver(j.name))
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", ca.host(), err))
-			if ctx.Err() != nil {
+			if ctx.Err() != nil || isOurs(err) {
 				break
 			}
 			continue
@@ -101,6 +101,9 @@ func (a *ACME) order(ctx context.Context, j *job, replaced *stored) (*stored, er
 func (a *ACME) fail(j *job, err error) {
 	before, _ := a.shelf.failed(a.ctx, j.name)
 	f := failure{At: a.now(), Count: before.Count + 1, Cause: causeOf(err), Error: oneLine(err)}
+	if a.solver(j.name) != nil {
+		f.Cause = causeByRecords(err)
+	}
 	f.Next = f.At.Add(retryIn(f.Count))
 	var limited *limitedError
 	var paused *pausedError

@@ -158,7 +158,7 @@ func (a *ACME) due() (next time.Time) {
 				h.renewAt = now.Add(orderTime) // set again with the outcome
 				j := &job{name: name, replaces: h.notBefore, done: make(chan struct{})}
 				a.jobs[name] = j
-				a.renew.push(j)
+				a.enqueue(j)
 			}
 		}
 		next = earlier(next, h.renewAt)

@@ -37,6 +37,7 @@ type certificateBoard struct {
 // causes are those with words of their own.
 var certificateCauses = map[string]bool{
 	"dns": true, "unreached": true, "elsewhere": true, "caa": true, "refused": true, "limit": true, "own-limit": true,
+	"provider": true, "record": true,
 	"down": true, "ask": true, "denied": true, "storage": true, "file": true,
 }
 

@@ -15,8 +15,10 @@ import (
 )
 
 const (
-	// presentTime and cleanUpTime bound one call of a provider.
-	presentTime, cleanUpTime = time.Minute, 30 * time.Second
+	// defaultCall is how long one call of a provider may take.
+	defaultCall = time.Minute
+	// turnTime bounds the wait for another order that changes the same record.
+	turnTime = 10 * time.Minute
 	// findTime bounds finding out where a record goes.
 	findTime = 30 * time.Second
 	// defaultWait is how long a record may take to be shown everywhere.
@@ -56,6 +58,7 @@ type Locker interface {
 type Options struct {
 	Provider Provider
 	Name     string        // the provider's, for errors
+	Call     time.Duration // how long the provider may take to answer; a minute when 0
 	Wait     time.Duration // how long a record may take to be shown by all name servers; two minutes when 0
 	Settle   time.Duration // how long to go on waiting afterwards, for what is not asked; none when 0
 
@@ -92,6 +95,9 @@ func New(o Options) (*Solver, error) {
 	if o.Provider == nil {
 		return nil, errors.New("a solver of DNS challenges needs a provider")
 	}
+	if o.Call == 0 {
+		o.Call = defaultCall
+	}
 	if o.Wait == 0 {
 		o.Wait = defaultWait
 	}
@@ -108,7 +114,7 @@ func (s *Solver) Present(ctx context.Context, c acme.Challenge) error {
 	if err != nil {
 		return &RecordError{Name: challengeName(c), Err: err}
 	}
-	if err := s.locks.lock(ctx, r.Name); err != nil {
+	if err := s.turn(ctx, r.Name); err != nil {
 		return &ProviderError{Provider: s.o.Name, Name: r.Name, Err: err}
 	}
 	opened := &open{Record: r}
@@ -120,13 +126,20 @@ func (s *Solver) Present(ctx context.Context, c acme.Challenge) error {
 	s.mu.Lock()
 	s.open[c.Token] = opened
 	s.mu.Unlock()
-	ctx, cancel := context.WithTimeout(ctx, presentTime)
+	ctx, cancel := context.WithTimeout(ctx, s.o.Call)
 	defer cancel()
 	if err := s.o.Provider.Present(ctx, r); err != nil {
 		return &ProviderError{Provider: s.o.Name, Name: r.Name, Err: err}
 	}
 	s.o.Logger.Debug().Str("record", r.Name).Str("provider", s.o.Name).Msg("record placed")
 	return nil
+}
+
+// turn waits until nobody else changes a record.
+func (s *Solver) turn(ctx context.Context, name string) error {
+	ctx, cancel := context.WithTimeout(ctx, turnTime)
+	defer cancel()
+	return s.locks.lock(ctx, name)
 }
 
 // record finds where the record of a challenge goes.
@@ -160,14 +173,12 @@ func (s *Solver) CleanUp(ctx context.Context, c acme.Challenge) error {
 		return nil // it was never placed
 	}
 	if !r.locked {
-		locking, cancel := context.WithTimeout(ctx, presentTime)
-		defer cancel()
-		if err := s.locks.lock(locking, r.Name); err != nil {
+		if err := s.turn(ctx, r.Name); err != nil {
 			return s.left(r, err)
 		}
 	}
 	defer s.locks.unlock(ctx, r.Name)
-	ctx, cancel := context.WithTimeout(ctx, cleanUpTime)
+	ctx, cancel := context.WithTimeout(ctx, s.o.Call)
 	defer cancel()
 	if err := s.o.Provider.CleanUp(ctx, r.Record); err != nil {
 		return s.left(r, err)

@@ -55,6 +55,7 @@ type plan struct {
 	silent            bool   // gives no advice on the time of renewal
 	binding           bool   // knows the account bindingID and no others
 	profiles          []string
+	names             string // the name server it asks; one that says every name is 127.0.0.1 when empty
 }
 
 // What an account is bound to.
@@ -69,7 +70,7 @@ func found(t *testing.T, p plan) *authority {
 
 // TestMain sets what every pebble of the tests is like.
 func TestMain(m *testing.M) {
-	for _, v := range []string{"PEBBLE_VA_NOSLEEP=1", "PEBBLE_WFE_AUTHZREUSE=0", "PEBBLE_WFE_NONCEREJECT=0"} {
+	for _, v := range []string{"PEBBLE_VA_NOSLEEP=1", "PEBBLE_AUTHZREUSE=0", "PEBBLE_WFE_NONCEREJECT=0"} {
 		name, value, _ := strings.Cut(v, "=")
 		if err := os.Setenv(name, value); err != nil {
 			log.Fatal(err)
@@ -83,6 +84,9 @@ func foundQuietly(t *testing.T, p plan) *authority {
 	t.Helper()
 	quiet := log.New(io.Discard, "", 0)
 	store := db.NewMemoryStore()
+	if p.names == "" {
+		p.names = nameServer(t)
+	}
 	if p.profiles == nil {
 		p.profiles = []string{"default"}
 	}
@@ -96,7 +100,7 @@ func foundQuietly(t *testing.T, p plan) *authority {
 			t.Fatal(err)
 		}
 	}
-	front := wfe.New(quiet, store, va.New(quiet, p.httpPort, p.tlsPort, false, nameServer(t), store), issuer,
+	front := wfe.New(quiet, store, va.New(quiet, p.httpPort, p.tlsPort, false, p.names, store), issuer,
 		[]string{"pebble.test"}, false, p.binding, 0, 0)
 	a := &authority{roots: x509.NewCertPool()}
 	a.roots.AddCert(issuer.GetRootCert(0).Cert)

@@ -15,7 +15,7 @@ import (
 
 	"github.com/qorgan/qorgan/certs"
 	"github.com/qorgan/qorgan/certs/postgres"
-	"github.com/qorgan/qorgan/certs/postgres/postgrestest"
+	"github.com/qorgan/qorgan/internal/postgrestest"
 )
 
 // sharing opens a storage for one edge.
