@@ -33,6 +33,10 @@ type Enrolment struct {
 	Name    string `json:"name"`
 	Seed    []byte `json:"seed"`            // of its Ed25519 key
 	Roots   string `json:"roots,omitempty"` // PEM; the system's when empty
+
+	// ConsoleKey is what the console signs decisions with, pinned when the edge
+	// enrolled. Without it the edge takes none.
+	ConsoleKey ed25519.PublicKey `json:"console_key,omitempty"`
 }
 
 // key returns the edge's private key.
@@ -155,7 +159,7 @@ func Enroll(ctx context.Context, address, code, pin, name, version string) (Enro
 	if err := json.Unmarshal(text, &w); err != nil || w.Edge == "" {
 		return Enrolment{}, fmt.Errorf("enrol: %s does not answer as a console", address)
 	}
-	e.Edge = w.Edge
+	e.Edge, e.ConsoleKey = w.Edge, w.Key
 	return e, nil
 }
 

@@ -14,8 +14,10 @@ import (
 
 // Paths at the console's address. What changes their meaning changes v1.
 const (
-	PathEnroll  = "/fleet/v1/enroll"
-	PathReports = "/fleet/v1/reports"
+	PathEnroll    = "/fleet/v1/enroll"
+	PathReports   = "/fleet/v1/reports"
+	PathDecisions = "/fleet/v1/decisions" // a held stream of server-sent events
+	PathSaid      = "/fleet/v1/said"
 )
 
 // scheme is the authentication scheme of an edge's requests.
@@ -102,7 +104,8 @@ type Application struct {
 
 // Welcome is what it is answered.
 type Welcome struct {
-	Edge string `json:"edge"` // its id from now on
+	Edge string            `json:"edge"`          // its id from now on
+	Key  ed25519.PublicKey `json:"key,omitempty"` // with which the console signs decisions
 }
 
 // Receipt answers reports.
