@@ -23,7 +23,8 @@ const (
 	ClassPatch     Class = "patch"     // a known hole of a plugin or theme, closed by a virtual patch
 	ClassSurface   Class = "surface"   // doors the site does not need open
 	ClassPassword  Class = "password"  // guessing of passwords
-	ClassFlood     Class = "flood"     // too many requests, banned clients
+	ClassFlood     Class = "flood"     // too many requests
+	ClassBan       Class = "ban"       // clients that are refused wherever they come
 	ClassLeak      Class = "leak"      // what the site must not send out
 	ClassIntegrity Class = "integrity" // pages that were changed
 	ClassEngine    Class = "engine"    // the engine failed
@@ -34,7 +35,7 @@ const (
 var Classes = []Class{
 	ClassCommand, ClassPHP, ClassPatch, ClassUpload, ClassSQL, ClassCode, ClassFile, ClassRemote,
 	ClassScript, ClassIntegrity, ClassLeak, ClassSession, ClassPassword, ClassSurface,
-	ClassProtocol, ClassScanner, ClassFlood, ClassEngine, ClassOther,
+	ClassProtocol, ClassScanner, ClassBan, ClassFlood, ClassEngine, ClassOther,
 }
 
 // Class returns the class that the matches speak for with the highest score,
@@ -54,6 +55,9 @@ func (e Event) Class() Class {
 	case KindGuard:
 		if strings.Contains(e.Reason, "login") || strings.Contains(e.Reason, "password") {
 			return ClassPassword
+		}
+		if strings.HasPrefix(e.Reason, "fleet-") {
+			return ClassBan
 		}
 		return ClassFlood
 	}

@@ -66,6 +66,7 @@ type Exchange struct {
 	TLS    bool
 	HTTPS  bool // the visitor came over TLS, to here or to a trusted proxy in front
 
+	Strict  bool   // set by guard: to be judged with a lower threshold
 	Rank    Rank   // set by guard
 	Session string // keyed hash of the witnessed session, empty without one
 
@@ -100,6 +101,10 @@ type Refusal struct {
 	// Certificate says that the visitor showed no good certificate where one is
 	// asked for.
 	Certificate bool
+
+	// Network says that it was not the request: nothing is taken from the network
+	// that it came from.
+	Network bool
 }
 
 // Network is what counts as one client: his address, or the /64 around an IPv6

@@ -14,6 +14,9 @@ import (
 
 	"github.com/qorgan/qorgan/config"
 	"github.com/qorgan/qorgan/event"
+	"github.com/qorgan/qorgan/exchange"
+	"github.com/qorgan/qorgan/guard/bans"
+	"github.com/qorgan/qorgan/guard/crowd"
 	"github.com/qorgan/qorgan/guard/products"
 	"github.com/qorgan/qorgan/guard/recognise"
 	"github.com/qorgan/qorgan/guard/surface"
@@ -42,6 +45,8 @@ type Guard struct {
 	witness   *witness.Witness
 	surface   *surface.Lock
 	throttle  *throttle.Throttle
+	bans      *bans.Gate
+	crowd     *crowd.Crowd
 
 	log  zerolog.Logger
 	stop context.CancelFunc
@@ -101,11 +106,16 @@ func New(o Options) (*Guard, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("guard: %w", err), w.Close())
 	}
+	gate, err := bans.New(bans.Options{Key: o.Key, Record: o.Record, Now: o.Now})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("guard: %w", err), w.Close())
+	}
 	ctx, stop := context.WithCancel(context.Background())
 	g := &Guard{
 		recognise: known, products: book, witness: w, surface: lock,
 		throttle: throttle.New(throttle.Options{Record: o.Record, Now: o.Now}),
-		log:      o.Logger, stop: stop,
+		bans:     gate, crowd: crowd.New(o.Now),
+		log: o.Logger, stop: stop,
 	}
 	if o.Data != "" {
 		g.done.Go(func() { g.keep(ctx) })
@@ -115,8 +125,25 @@ func New(o Options) (*Guard, error) {
 
 // Handler puts the room in front of next.
 func (g *Guard) Handler(next http.Handler) http.Handler {
-	return g.recognise.Handler(g.products.Handler(g.witness.Handler(g.throttle.Handler(g.surface.Handler(next)))))
+	return g.recognise.Handler(g.products.Handler(g.witness.Handler(g.bans.Handler(g.counted(g.throttle.Handler(g.surface.Handler(next)))))))
 }
+
+// counted counts who is behind the client's address once it was judged what he
+// sent.
+func (g *Guard) counted(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		next.ServeHTTP(w, r)
+		if x := exchange.From(r.Context()); x != nil && x.Client.IsValid() {
+			g.crowd.Saw(x, r)
+		}
+	})
+}
+
+// Bans is the gate of networks that are refused, challenged or judged strictly.
+func (g *Guard) Bans() *bans.Gate { return g.bans }
+
+// Crowd is what is known of who is behind client addresses.
+func (g *Guard) Crowd() *crowd.Crowd { return g.crowd }
 
 // Recognised returns the CMS profile of a site with `profile: auto` and what
 // gave it away; "auto" and nothing before it was recognised.

@@ -62,7 +62,7 @@ func (c *call) malformed(why *wire.Refusal) *exchange.Refusal {
 
 // writeRefusal is the exchange's Refuse.
 func (s *Server) writeRefusal(w http.ResponseWriter, r *http.Request, f exchange.Refusal) {
-	v := page.Refusal{Status: f.Status, Code: f.Code, Retry: f.Retry, Certificate: f.Certificate}
+	v := page.Refusal{Status: f.Status, Code: f.Code, Retry: f.Retry, Certificate: f.Certificate, Network: f.Network}
 	if x := exchange.From(r.Context()); x != nil && x.Site != nil {
 		v.Contact = x.Site.Contact
 	}

@@ -25,6 +25,10 @@ const (
 	defaultOutbound = 4
 )
 
+// strictInbound is the threshold for who is judged strictly: one match of the
+// severity "warning". What matches nothing is not refused either.
+const strictInbound = 3
+
 // facts gathers what the rules may ask about a request beside its bytes.
 func (b *Build) facts(x *exchange.Exchange, r *reader.Request, host string) Facts {
 	f := Facts{
@@ -37,6 +41,9 @@ func (b *Build) facts(x *exchange.Exchange, r *reader.Request, host string) Fact
 	}
 	if f.Outbound <= 0 {
 		f.Outbound = defaultOutbound
+	}
+	if x.Strict {
+		f.Inbound = min(f.Inbound, strictInbound)
 	}
 	f.Mask = b.mask(x, r, time.Now())
 	return f
@@ -100,6 +107,9 @@ func newEvent(x *exchange.Exchange, r *reader.Request, host string) *event.Event
 	}
 	if ev.Threshold <= 0 {
 		ev.Threshold = defaultInbound
+	}
+	if x.Strict {
+		ev.Threshold = min(ev.Threshold, strictInbound)
 	}
 	if ev.Mode == "" {
 		ev.Mode = string(config.Block)

@@ -97,7 +97,7 @@ func buildConsole(c *config.Config, r *records, log zerolog.Logger, acme *certs.
 	if err != nil {
 		return nil, err
 	}
-	if o.Fleet, err = fleet.New(fleet.Options{Store: r.db, Logger: component(log, "fleet")}); err != nil {
+	if o.Fleet, err = fleet.New(context.Background(), fleet.Options{Store: r.db, Logger: component(log, "fleet")}); err != nil {
 		return nil, err
 	}
 	o.Store, o.Listen, o.TLS, o.Logger = r.db, c.Console.Listen, certificates, log

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"context"
+	"crypto/ed25519"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -42,10 +43,16 @@ type Door struct {
 	mux     *http.ServeMux
 	mu      sync.Mutex
 	talking map[string]bool // edges with a batch under way
+
+	hub      *hub
+	key      ed25519.PublicKey // of decisions
+	seen     chan seen         // reports that may tell of attackers
+	watch    watch
+	stopping chan struct{} // closed when streams are to end
 }
 
 // New returns a door.
-func New(o Options) (*Door, error) {
+func New(ctx context.Context, o Options) (*Door, error) {
 	if o.Store == nil {
 		return nil, errors.New("fleet: no store")
 	}
@@ -54,6 +61,22 @@ func New(o Options) (*Door, error) {
 	}
 	d := &Door{db: o.Store, log: o.Logger, now: o.now, places: make(chan struct{}, atOnce),
 		enrols: rate.NewLimiter(2, 20), mux: http.NewServeMux(), talking: map[string]bool{}}
+	key, err := Key(ctx, o.Store)
+	if err != nil {
+		return nil, fmt.Errorf("fleet: %w", err)
+	}
+	sealer, err := wire.NewSealer(key)
+	if err != nil {
+		return nil, fmt.Errorf("fleet: %w", err)
+	}
+	d.hub = newHub(o.Store, sealer, o.now)
+	if err := d.hub.refresh(ctx); err != nil {
+		return nil, fmt.Errorf("fleet: %w", err)
+	}
+	d.key, d.watch = key.Public().(ed25519.PublicKey), newWatch()
+	d.seen, d.stopping = make(chan seen, 1024), make(chan struct{})
+	d.mux.HandleFunc("GET "+wire.PathDecisions, d.decisions)
+	d.mux.HandleFunc("POST "+wire.PathSaid, d.said)
 	d.mux.HandleFunc("POST "+wire.PathEnroll, d.enroll)
 	d.mux.HandleFunc("POST "+wire.PathReports, d.reports)
 	d.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
@@ -96,10 +119,10 @@ func body(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, bool) {
 }
 
 // edge returns who signed the request, or answers it.
-func (d *Door) edge(ctx context.Context, w http.ResponseWriter, r *http.Request, body []byte) (wire.Signed, bool) {
+func (d *Door) edge(ctx context.Context, w http.ResponseWriter, r *http.Request, body []byte) (wire.Signed, store.Edge, bool) {
+	var e store.Edge
 	claim, err := wire.ParseClaim(r.Header.Get("Authorization"))
 	if err == nil {
-		var e store.Edge
 		e, err = d.db.Edge(ctx, claim.Edge)
 		switch {
 		case errors.Is(err, store.ErrNotFound):
@@ -107,7 +130,7 @@ func (d *Door) edge(ctx context.Context, w http.ResponseWriter, r *http.Request,
 		case err != nil:
 			d.log.Error().Err(err).Msg("an edge could not be looked up")
 			refuse(w, http.StatusServiceUnavailable, "the console's store does not answer")
-			return wire.Signed{}, false
+			return wire.Signed{}, store.Edge{}, false
 		default:
 			err = claim.Check(e.Key, r.Method, r.URL.RequestURI(), body)
 			if err == nil && !e.Retired.IsZero() {
@@ -117,9 +140,9 @@ func (d *Door) edge(ctx context.Context, w http.ResponseWriter, r *http.Request,
 	}
 	if err != nil {
 		refuse(w, http.StatusUnauthorized, err.Error())
-		return wire.Signed{}, false
+		return wire.Signed{}, store.Edge{}, false
 	}
-	return claim, true
+	return claim, e, true
 }
 
 // enter takes a place among the batches under way, one for each edge.

@@ -67,7 +67,7 @@ func (d *Door) enroll(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusServiceUnavailable, "the console's store does not take the edge")
 	default:
 		d.log.Info().Str("edge", e.ID).Str("name", e.Name).Msg("an edge enrolled")
-		answer(w, http.StatusOK, wire.Welcome{Edge: e.ID})
+		answer(w, http.StatusOK, wire.Welcome{Edge: e.ID, Key: d.key})
 	}
 }
 

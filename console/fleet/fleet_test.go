@@ -43,7 +43,7 @@ func found(t *testing.T, around func(http.Handler) http.Handler) *desk {
 	if err != nil {
 		t.Fatal(err)
 	}
-	door, err := New(Options{Store: db, Logger: zerolog.Nop()})
+	door, err := New(t.Context(), Options{Store: db, Logger: zerolog.Nop()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,7 +27,7 @@ func (d *Door) reports(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	claim, ok := d.edge(r.Context(), w, r, b)
+	claim, edge, ok := d.edge(r.Context(), w, r, b)
 	if !ok {
 		return
 	}
@@ -67,6 +67,7 @@ func (d *Door) reports(w http.ResponseWriter, r *http.Request) {
 		d.log.Warn().Err(unreadable).Str("edge", claim.Edge).Msg("reports cannot be read")
 		refuse(w, http.StatusBadRequest, unreadable.Error())
 	default:
+		d.notice(edge, reports.Frames)
 		answer(w, http.StatusOK, wire.Receipt{Committed: committed})
 	}
 }

@@ -98,7 +98,7 @@ func (db *DB) InsertDecision(ctx context.Context, d Decision) (version int64, er
 }
 
 func insertDecision(ctx context.Context, tx *sql.Tx, d Decision, version int64) error {
-	d.Decision.Made, d.Decision.Until = d.Made.UTC().Truncate(time.Microsecond), d.Until.UTC().Truncate(time.Microsecond)
+	d.Made, d.Until = d.Made.UTC().Truncate(time.Microsecond), d.Until.UTC().Truncate(time.Microsecond)
 	body, err := json.Marshal(d.Decision)
 	if err != nil {
 		return err

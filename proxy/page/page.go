@@ -25,6 +25,7 @@ type Refusal struct {
 	Retry   time.Duration // when to try again; 0 says nothing
 
 	Certificate bool // the visitor showed no good certificate where one is asked for
+	Network     bool // it was not the request: nothing is taken from the network that it came from
 }
 
 // Pages renders refusals. Make it with [New].

@@ -15,6 +15,7 @@ type words struct {
 	statuses  map[int]saying
 	refused   saying // any other 4xx
 	failed    saying // any other 5xx
+	network   saying // nothing is taken from the network
 	shown     saying // no good certificate was shown where one is asked for
 	seconds   string // with %d
 	minutes   string // with %d
@@ -27,6 +28,9 @@ type saying struct{ title, text, advice string }
 func (w *words) of(f Refusal) saying {
 	if f.Certificate {
 		return w.shown
+	}
+	if f.Network {
+		return w.network
 	}
 	return w.say(f.Status)
 }
@@ -67,6 +71,9 @@ var english = words{
 	shown: saying{"This part of the site asks for a certificate",
 		"It is open to people whose browser shows the certificate that the owner of the site gave them. Yours showed none, or one that is not good any more.",
 		"If you have one, install it in this browser, close all its windows and open this page again: the browser asks which one to show only when it connects anew."},
+	network: saying{"Nothing is taken from your network right now",
+		"Attacks on websites came from your internet address, or from one beside it, so this site does not answer it for a while. It may have been another device that shares the address with you.",
+		"Try again in a quarter of an hour, or over another connection, such as mobile data. If it stays so, tell the owner of the site and give the code below."},
 	statuses: map[int]saying{
 		400: {"This request could not be read",
 			"What your browser sent is incomplete, or can be read in more than one way, so it was not passed on to the site.",
@@ -129,6 +136,9 @@ var russian = words{
 	shown: saying{"Эта часть сайта открывается по сертификату",
 		"Она открыта тем, чей браузер предъявляет сертификат, выданный владельцем сайта. Ваш не предъявил его или предъявил уже недействительный.",
 		"Если сертификат у вас есть, установите его в этом браузере, закройте все его окна и откройте страницу снова: браузер спрашивает, что предъявить, только при новом соединении."},
+	network: saying{"Из вашей сети сейчас ничего не принимается",
+		"С вашего интернет-адреса или с соседнего шли атаки на сайты, поэтому сайт какое-то время на него не отвечает. Возможно, это было другое устройство с тем же адресом.",
+		"Попробуйте через четверть часа или через другое подключение, например мобильный интернет. Если не поможет, сообщите владельцу сайта и назовите код ниже."},
 	statuses: map[int]saying{
 		400: {"Запрос не удалось прочитать",
 			"То, что отправил ваш браузер, неполно или допускает разное прочтение, поэтому сайту это не передано.",
@@ -191,6 +201,9 @@ var kazakh = words{
 	shown: saying{"Сайттың бұл бөлігі сертификатпен ашылады",
 		"Ол браузері сайт иесі берген сертификатты көрсеткен адамдарға ашық. Сіздікі оны көрсетпеді немесе жарамсыз болып қалғанын көрсетті.",
 		"Сертификатыңыз болса, оны осы браузерге орнатып, барлық терезесін жауып, бетті қайта ашыңыз: браузер қайсысын көрсетуді тек жаңадан қосылғанда сұрайды."},
+	network: saying{"Қазір сіздің желіңізден ештеңе қабылданбайды",
+		"Сіздің интернет-мекенжайыңыздан немесе көршілес мекенжайдан сайттарға шабуыл жасалды, сондықтан сайт оған біраз уақыт жауап бермейді. Бұл мекенжайы сізбен ортақ басқа құрылғы болуы мүмкін.",
+		"Ширек сағаттан кейін немесе басқа байланыс арқылы, мысалы мобильді интернетпен қайта көріңіз. Өзгермесе, сайт иесіне хабарлап, төмендегі кодты айтыңыз."},
 	statuses: map[int]saying{
 		400: {"Сұрауды оқу мүмкін болмады",
 			"Браузеріңіз жіберген дерек толық емес немесе оны әртүрлі оқуға болады, сондықтан ол сайтқа берілмеді.",
