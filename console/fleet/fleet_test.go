@@ -431,7 +431,7 @@ func TestBadReports(t *testing.T) {
 		{name: "signed for another lane", body: good, claim: func(c *wire.Claim) { c.Target += "0" }, want: 401},
 		{name: "of more than may come", body: make([]byte, maxBatch+1), want: 413},
 		{name: "of no frames", body: []byte("hello"), want: 400, says: "frame"},
-		{name: "of a damaged frame", body: append(append([]byte{}, good[:len(good)-1]...), 'x'), want: 400, says: "damaged"},
+		{name: "of a damaged frame", body: append(append([]byte{}, good[:len(good)-1]...), ^good[len(good)-1]), want: 400, says: "damaged"},
 		{name: "of a frame cut off", body: good[:len(good)-2], want: 400, says: "cut off"},
 		{name: "of frames backwards", body: append(frame(5, 5, record(nil)), good...), want: 400, says: "damaged"},
 		{name: "without a lane", target: wire.PathReports + "?after=0&epoch=ab", body: good, want: 400},
