@@ -1,7 +1,6 @@
 package console
 
 import (
-	"errors"
 	"net/http"
 	"time"
 
@@ -51,11 +50,7 @@ func (s *Server) inviteEdge(w http.ResponseWriter, r *http.Request, v *visit) er
 
 func (s *Server) retireEdge(w http.ResponseWriter, r *http.Request, v *visit) error {
 	id := r.PathValue("id")
-	err := s.db.Retire(r.Context(), v.scope, id, s.now().UTC())
-	if errors.Is(err, store.ErrNotFound) {
-		return s.nothingHere(w, r, v)
-	}
-	if err != nil {
+	if err := s.db.Retire(r.Context(), v.scope, id, s.now().UTC()); err != nil {
 		return err
 	}
 	s.act(r, v.session.Person, actRetireEdge, id)

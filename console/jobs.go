@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log"
 	"time"
@@ -27,7 +28,7 @@ func (s *Server) jobs() []job {
 
 func (s *Server) endOldSessions(ctx context.Context) error {
 	now := s.now()
-	return s.db.EndOldSessions(ctx, now.Add(-sessionLife), now.Add(-sessionIdle))
+	return errors.Join(s.db.EndOldSessions(ctx, now.Add(-sessionLife), now.Add(-sessionIdle)), s.db.ForgetInvitations(ctx, now))
 }
 
 func (s *Server) deleteOldEvents(ctx context.Context) error {

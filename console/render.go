@@ -25,10 +25,14 @@ type frame struct {
 	Path      string // where this page is, for forms that lead back
 	Section   string // overview, incidents, account
 	Name      string // who is signed in; empty when nobody is
+	visit     *visit
 	assets    assets
 }
 
 func (f *frame) base() *frame { return f }
+
+// May reports whether the visitor has a right, for what a page offers him.
+func (f *frame) May(name string) bool { return f.visit.may(right(name)) }
 
 // framed is a pointer to a page's struct.
 type framed interface{ base() *frame }
@@ -100,7 +104,7 @@ func (s *Server) render(w http.ResponseWriter, r *http.Request, v *visit, status
 
 func (s *Server) renderPart(w http.ResponseWriter, r *http.Request, v *visit, status int, name, part string, page framed) {
 	f := page.base()
-	f.language, f.Languages, f.Now, f.assets = v.words, s.words.languages, v.now, s.assets
+	f.language, f.Languages, f.Now, f.assets, f.visit = v.words, s.words.languages, v.now, s.assets, v
 	if f.Path == "" {
 		f.Path = "/"
 		if r.Method == http.MethodGet {

@@ -26,6 +26,18 @@ const (
 	ActTookBack     = "exclusion-removed"
 	actInviteEdge   = "edge-invited"
 	actRetireEdge   = "edge-retired"
+	actInvitePerson = "person-invited"
+	actWithdraw     = "invitation-withdrawn"
+	actJoined       = "joined"
+	actRole         = "role-changed"
+	actEndSessions  = "sessions-ended"
+	actRemovePerson = "person-removed"
+	actAddTenant    = "tenant-added"
+	actChangeTenant = "tenant-changed"
+	actRemoveTenant = "tenant-removed"
+	actAssignSite   = "site-assigned"
+	actMoveSite     = "site-moved"
+	actRemoveRule   = "site-rule-removed"
 	trailLength     = 100
 	trailObjectSize = 200
 )

@@ -11,6 +11,7 @@ import (
 // nothing, so that a forgotten one shows nothing.
 type Scope struct {
 	some bool
+	only bool // without what is below
 	at   place
 }
 
@@ -26,13 +27,21 @@ func Whole() Scope { return Scope{some: true} }
 func (s Scope) Tenant() int64 { return s.at.tenant }
 
 // Whole reports whether s sees everything.
-func (s Scope) Whole() bool { return s.some && s.at == place{} }
+func (s Scope) Whole() bool { return s == Whole() }
+
+// Only returns the scope of the tenant at the top of s, without those below.
+func (s Scope) Only() Scope {
+	s.only = true
+	return s
+}
 
 // sees reports whether a row at p is within s.
 func (s Scope) sees(p place) bool {
 	switch {
 	case !s.some:
 		return false
+	case s.only:
+		return p == s.at
 	case s.at.tenant == 0:
 		return true
 	case s.at.tenant == s.at.branch:
@@ -48,6 +57,8 @@ func (s Scope) sql(alias string) (condition string, args []any) {
 	switch {
 	case !s.some:
 		condition = "1 = 0"
+	case s.only:
+		condition, args = "@tenant = ?", []any{s.at.tenant}
 	case s.at.tenant == 0:
 		condition = "1 = 1"
 	case s.at.tenant == s.at.branch:

@@ -72,6 +72,8 @@ func (s Scope) sqlTenants() (condition string, args []any) {
 	switch {
 	case !s.some:
 		return "1 = 0", nil
+	case s.only:
+		return "t.id = ?", []any{s.at.tenant}
 	case s.at.tenant == Desk:
 		return "1 = 1", nil
 	case s.at.tenant == s.at.branch:
