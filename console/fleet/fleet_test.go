@@ -39,7 +39,13 @@ type desk struct {
 // found starts a desk; around may stand before its door.
 func found(t *testing.T, around func(http.Handler) http.Handler) *desk {
 	t.Helper()
-	db, err := store.Open(t.Context(), filepath.Join(t.TempDir(), store.File))
+	return foundAt(t, filepath.Join(t.TempDir(), store.File), around)
+}
+
+// foundAt starts a desk over the store at a place.
+func foundAt(t testing.TB, place string, around func(http.Handler) http.Handler) *desk {
+	t.Helper()
+	db, err := store.Open(t.Context(), place)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,14 +71,14 @@ func found(t *testing.T, around func(http.Handler) http.Handler) *desk {
 	return d
 }
 
-func (d *desk) invite(t *testing.T, code string) {
+func (d *desk) invite(t testing.TB, code string) {
 	t.Helper()
 	if err := d.db.InsertInvitation(t.Context(), store.Whole(), CodeSum(code), "aigerim", time.Now().Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func (d *desk) enroll(t *testing.T, code string) report.Enrolment {
+func (d *desk) enroll(t testing.TB, code string) report.Enrolment {
 	t.Helper()
 	d.invite(t, code)
 	e, err := report.Enroll(t.Context(), d.address(), strings.ToLower(code), d.pin, "edge "+code, "1.0")

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"net/netip"
 	"slices"
 	"strings"
@@ -77,6 +78,7 @@ func (db *DB) insertRows(ctx context.Context, tx *sql.Tx, deal *dealer, rows []e
 		}
 		rows[i].at = at
 	}
+	spread(rows)
 	fresh, err := db.engine.insertEvents(ctx, tx, rows)
 	if err != nil {
 		return err
@@ -88,6 +90,18 @@ func (db *DB) insertRows(ctx context.Context, tx *sql.Tx, deal *dealer, rows []e
 	}
 	return nil
 }
+
+// spread gives rows keys of their own, in the order of their times.
+func spread(rows []eventRow) {
+	slices.SortStableFunc(rows, func(a, b eventRow) int { return cmp.Compare(a.key, b.key) })
+	for i := 1; i < len(rows); i++ {
+		rows[i].key = max(rows[i].key, rows[i-1].key+1)
+	}
+}
+
+// next moves a row whose key another event has, further with every try: a
+// thousand events of one microsecond find their places all the same.
+func (r *eventRow) next(try int) { r.key += 1 + rand.Int64N(1<<min(try, 20)) }
 
 // hour is one row of the table of hours.
 type hour struct {

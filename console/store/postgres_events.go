@@ -104,15 +104,10 @@ func (p *postgres) insertEvents(ctx context.Context, tx *sql.Tx, rows []eventRow
 	fresh = make([]bool, len(rows))
 	index := make(map[string]int, len(rows))
 	left := make([]int, len(rows))
-	keys := make(map[int64]bool, len(rows))
 	for i := range rows {
 		index[string(rows[i].id)], left[i] = i, i
-		for keys[rows[i].key] {
-			rows[i].key++
-		}
-		keys[rows[i].key] = true
 	}
-	for len(left) > 0 {
+	for try := 0; len(left) > 0; try++ {
 		stored, err := insertBodies(ctx, tx, rows, left)
 		if err != nil {
 			p.forget(err)
@@ -128,7 +123,7 @@ func (p *postgres) insertEvents(ctx context.Context, tx *sql.Tx, rows []eventRow
 			return nil, err
 		}
 		for _, i := range left {
-			rows[i].key++ // another event of this microsecond
+			rows[i].next(try)
 		}
 	}
 	var ruleIDs, ruleKeys []int64

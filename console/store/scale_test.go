@@ -114,9 +114,9 @@ func BenchmarkInsert(b *testing.B) {
 	}
 	defer db.Close()
 	now := time.Now()
-	for b.Loop() {
+	for seed := uint64(0); b.Loop(); seed++ {
 		b.StopTimer()
-		events := storetest.Story(500, now.Add(-time.Hour), now, 3)
+		events := storetest.Story(500, now.Add(-24*time.Hour), now, seed)
 		b.StartTimer()
 		if err := db.Insert(b.Context(), events); err != nil {
 			b.Fatal(err)

@@ -81,7 +81,7 @@ func (sqlite) insertEvents(ctx context.Context, tx *sql.Tx, rows []eventRow) (fr
 		}
 	}
 	insert := func(r *eventRow) (bool, error) {
-		for {
+		for try := 0; ; try++ {
 			result, err := event.ExecContext(ctx, r.key, r.id, r.code, r.site, r.kind, r.class, r.action, r.client, string(r.body), r.at.branch, r.at.tenant)
 			if err != nil {
 				return false, err
@@ -93,7 +93,7 @@ func (sqlite) insertEvents(ctx context.Context, tx *sql.Tx, rows []eventRow) (fr
 			if err := has.QueryRowContext(ctx, r.id).Scan(&one); !errors.Is(err, sql.ErrNoRows) {
 				return false, err
 			}
-			r.key++ // another event of this microsecond
+			r.next(try)
 		}
 	}
 	fresh = make([]bool, len(rows))
