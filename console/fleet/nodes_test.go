@@ -32,6 +32,7 @@ func TestPostgresNodes(t *testing.T) {
 	for range 3 {
 		nodes = append(nodes, foundAt(t, place, nil))
 	}
+	heard := nodes[2].db.News(store.Events)
 	const edges, batches, size = 6, 40, 25
 	var all sync.WaitGroup
 	var mu sync.Mutex
@@ -80,6 +81,11 @@ func TestPostgresNodes(t *testing.T) {
 		})
 	}
 	all.Wait()
+	select {
+	case <-heard:
+	case <-time.After(time.Minute):
+		t.Error("a node does not hear of what others took in")
+	}
 	if got := stored(t, nodes[0].db); len(got) != sent {
 		t.Errorf("%d events stored of %d", len(got), sent)
 	}

@@ -41,6 +41,7 @@ type DB struct {
 	read   *sql.DB
 	write  *sql.DB // nil when open for reading only; a server's is the same as read
 	lock   *os.File
+	news   *news
 }
 
 // Open opens the store at a place for reading and writing, makes it when there
@@ -56,6 +57,9 @@ func Open(ctx context.Context, place string) (*DB, error) {
 	}
 	if err := db.migrate(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open store %s: %w", named(place), err), db.Close())
+	}
+	if p, ok := db.engine.(*postgres); ok {
+		db.listen(p)
 	}
 	return db, nil
 }
@@ -89,7 +93,7 @@ func openBeside(ctx context.Context, place string, write bool) (*DB, error) {
 // open connects. Only an owner makes a store that is not there, and has a file
 // for itself.
 func open(ctx context.Context, place string, write, owner bool) (*DB, error) {
-	db := &DB{}
+	db := &DB{news: &news{waiting: map[Topic]chan struct{}{}}}
 	err := db.connect(ctx, place, write, owner)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open store %s: %w", named(place), err), db.Close())
@@ -163,6 +167,7 @@ func named(place string) string {
 
 // Close closes the store and lets other processes write to it.
 func (db *DB) Close() error {
+	db.news.close()
 	var errs []error
 	for _, pool := range []*sql.DB{db.read, db.write} {
 		if pool != nil {

@@ -23,6 +23,8 @@ type engine interface {
 	// serial waits until no other transaction is at what name says, and has
 	// others wait until tx has ended.
 	serial(ctx context.Context, tx *sql.Tx, name string) error
+	// announce tells other consoles, once tx is committed, what changed.
+	announce(ctx context.Context, tx *sql.Tx, t Topic) error
 
 	// ready makes the places where rows with these keys go.
 	ready(ctx context.Context, pool *sql.DB, rows []eventRow) error

@@ -57,7 +57,7 @@ func (db *DB) updateEvents(ctx context.Context, rows []eventRow, f func(*sql.Tx)
 	if err := db.engine.ready(ctx, db.write, rows); err != nil {
 		return err
 	}
-	return db.update(ctx, f)
+	return db.announce(ctx, Events, f)
 }
 
 // insertRows stores the rows that are new and counts them in hours.
