@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/url"
@@ -52,7 +53,8 @@ func (d *Door) reports(w http.ResponseWriter, r *http.Request) {
 	if reports.Frames, unreadable = frames(b, claim.Edge, now); unreadable != nil {
 		err = d.db.HearEdge(r.Context(), heard)
 	} else {
-		committed, err = d.db.InsertReports(r.Context(), reports, heard)
+		// An edge that hangs up meanwhile comes again, and is told what is there.
+		committed, err = d.db.InsertReports(context.WithoutCancel(r.Context()), reports, heard)
 	}
 	var gap *store.GapError
 	switch {

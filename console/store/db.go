@@ -40,6 +40,7 @@ type DB struct {
 	engine engine
 	read   *sql.DB
 	write  *sql.DB // nil when open for reading only; a server's is the same as read
+	group  *group  // of those who write to a file
 	lock   *os.File
 	news   *news
 }
@@ -113,7 +114,7 @@ func (db *DB) connect(ctx context.Context, place string, write, owner bool) (err
 		}
 		return p.reach(ctx, db.read)
 	}
-	db.engine = sqlite{}
+	db.engine, db.group = sqlite{}, &group{}
 	if owner {
 		if db.lock, err = own(place); err != nil {
 			return err

@@ -49,7 +49,7 @@ func (db *DB) Insert(ctx context.Context, events []event.Event) error {
 	return nil
 }
 
-// updateEvents is update for what stores some of rows.
+// updateEvents is update for what stores some of rows. It may run f twice.
 func (db *DB) updateEvents(ctx context.Context, rows []eventRow, f func(*sql.Tx) error) error {
 	if db.write == nil {
 		return ErrReadOnly
@@ -63,7 +63,7 @@ func (db *DB) updateEvents(ctx context.Context, rows []eventRow, f func(*sql.Tx)
 // insertRows stores the rows that are new and counts them in hours.
 func (db *DB) insertRows(ctx context.Context, tx *sql.Tx, deal *dealer, rows []eventRow, hours map[hour]int64) error {
 	seen := make(map[string]bool, len(rows))
-	rows = slices.DeleteFunc(rows, func(r eventRow) bool {
+	rows = slices.DeleteFunc(slices.Clone(rows), func(r eventRow) bool {
 		twice := seen[string(r.id)]
 		seen[string(r.id)] = true
 		return twice

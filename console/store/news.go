@@ -55,12 +55,18 @@ func (n *news) wake(t Topic) {
 
 // announce runs f as update does and then tells everybody that topic changed.
 func (db *DB) announce(ctx context.Context, t Topic, f func(*sql.Tx) error) error {
-	err := db.update(ctx, func(tx *sql.Tx) error {
+	do := func(tx *sql.Tx) error {
 		if err := f(tx); err != nil {
 			return err
 		}
 		return db.engine.announce(ctx, tx, t)
-	})
+	}
+	var err error
+	if db.group != nil && t == Events {
+		err = db.group.update(ctx, db.write, do)
+	} else {
+		err = db.update(ctx, do)
+	}
 	if err == nil {
 		db.news.wake(t)
 	}

@@ -24,7 +24,10 @@ func (sqlite) connect(path, mode string, size int) (*sql.DB, error) {
 	v := url.Values{"mode": {mode}, "_txlock": {"immediate"}}
 	pragmas := []string{"busy_timeout(5000)", "foreign_keys(1)", "temp_store(memory)", "cache_size(-16000)"}
 	if mode == "rw" {
-		pragmas = append(pragmas, "auto_vacuum(incremental)", "journal_mode(wal)", "synchronous(full)", "journal_size_limit(67108864)")
+		// A page that changes with every batch goes into the file once in a
+		// while: after 32 MB of log.
+		pragmas = append(pragmas, "cache_size(-64000)", "auto_vacuum(incremental)", "journal_mode(wal)", "synchronous(full)",
+			"wal_autocheckpoint(8000)", "journal_size_limit(67108864)")
 	} else {
 		v.Set("_txlock", "deferred")
 		pragmas = append(pragmas, "query_only(1)")
