@@ -36,6 +36,8 @@ const (
 	CauseDenied      Cause = "denied"      // the hoster's address said no
 	CauseStorage     Cause = "storage"     // the storage can not be read or written
 	CauseFile        Cause = "file"        // the owner's own file can not be used
+	CauseEnds        Cause = "ends"        // the owner's own file ends soon, and nobody has replaced it
+	CauseOverdue     Cause = "overdue"     // it should have been renewed by now
 	CauseStopped     Cause = "interrupted" // the edge stopped
 	CauseOther       Cause = "other"       // see the error
 )

@@ -61,20 +61,12 @@ func TestClientCAs(t *testing.T) {
 	if first == nil || c.Pool("another") != nil {
 		t.Fatal(first)
 	}
-	wait := func(what string, done func() bool) {
-		t.Helper()
-		for end := time.Now().Add(10 * time.Second); !done(); time.Sleep(time.Millisecond) {
-			if time.Now().After(end) {
-				t.Fatal(what)
-			}
-		}
-	}
 	write([]byte("half a"))
 	seen := looks(file)
-	wait("a bad change is noticed", func() bool { return c.set.Load().files[file].seen == seen })
+	waitFor(t, "a bad change is noticed", func() bool { return c.set.Load().files[file].seen == seen })
 	if c.Pool(file) != first {
 		t.Error("a bad change was taken")
 	}
 	write(append(bytes.Clone(root), second...))
-	wait("a good change is taken", func() bool { return c.Pool(file) != first })
+	waitFor(t, "a good change is taken", func() bool { return c.Pool(file) != first })
 }

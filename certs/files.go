@@ -48,7 +48,8 @@ type filePair struct {
 	Pair
 	seen    string // what the files looked like
 	cert    *tls.Certificate
-	problem string // of what the files hold now, empty for none
+	problem string    // of what the files hold now, empty for none
+	told    time.Time // when it was told of that it ends
 }
 
 // NewFiles begins to watch. Close ends it.
@@ -113,9 +114,26 @@ func (f *Files) Use(s *FileSet) {
 	}
 }
 
-// warn tells of a certificate that is at its end.
+// endsSoon is how long before its end somebody should replace a certificate of
+// his own, and at most a quarter of its life: who has a program renew it has had
+// time by then.
+const endsSoon = 14 * 24 * time.Hour
+
+func (f *Files) ending(leaf *x509.Certificate) bool {
+	return leaf.NotAfter.Sub(f.now()) < min(endsSoon, leaf.NotAfter.Sub(leaf.NotBefore)/4)
+}
+
+// warn tells once a day of a certificate that is at its end.
 func (f *Files) warn(p *filePair) {
-	if f.now().After(p.cert.Leaf.NotAfter) {
+	now, leaf := f.now(), p.cert.Leaf
+	if !f.ending(leaf) || now.Sub(p.told) < 24*time.Hour {
+		return
+	}
+	p.told = now
+	if now.Before(leaf.NotAfter) {
+		f.log.Warn().Str("file", p.Certificate).Time("expires", leaf.NotAfter).Str("hint", "replace the file, or take it out of the site: one is then issued").
+			Msg("a certificate of your own ends soon")
+	} else {
 		f.log.Error().Str("file", p.Certificate).Time("expired", p.cert.Leaf.NotAfter).Str("hint", "replace the file, or take it out of the site: one is then issued").
 			Msg("a certificate of your own has expired: browsers refuse the site")
 	}
@@ -148,11 +166,17 @@ func (f *Files) Status() []Status {
 	var list []Status
 	for _, p := range f.set.Load().pairs {
 		s := Status{Name: p.Hosts[0], State: Valid, NotAfter: p.cert.Leaf.NotAfter, Authority: p.cert.Leaf.Issuer.CommonName, File: p.Certificate}
-		if p.problem != "" {
+		switch {
+		case p.problem != "":
 			s.State, s.Cause, s.Error = Late, CauseFile, p.problem
+		case f.ending(p.cert.Leaf):
+			s.State, s.Cause = Late, CauseEnds
 		}
 		if f.now().After(s.NotAfter) {
-			s.State = Expired
+			s.State, s.Cause = Expired, ""
+			if p.problem != "" {
+				s.Cause = CauseFile
+			}
 		}
 		list = append(list, s)
 	}
@@ -168,6 +192,7 @@ func (f *Files) look() {
 	for i, p := range old.pairs {
 		seen := looks(p.Certificate, p.Key)
 		if seen == p.seen {
+			f.warn(p)
 			continue
 		}
 		if changed == nil {

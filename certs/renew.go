@@ -34,7 +34,12 @@ type held struct {
 	adviceAt            time.Time // when the authority is asked again
 	obtained            time.Time // zero: by an earlier run
 	authority           string
+	told                bool // that it is overdue
 }
+
+// overdue reports whether it nears its end without a renewal having succeeded or
+// failed.
+func (h *held) overdue(now time.Time) bool { return h.notAfter.Sub(now) < h.life()/10 }
 
 func (h *held) life() time.Duration { return h.notAfter.Sub(h.notBefore) }
 
@@ -150,6 +155,10 @@ func (a *ACME) due() (next time.Time) {
 		if !h.adviceAt.IsZero() && !h.adviceAt.After(now) {
 			h.adviceAt = time.Time{} // set again with the answer
 			a.advise.push(name)
+		}
+		if h.overdue(now) && !h.told && a.o.Serves(name) {
+			h.told = true
+			a.log.Warn().Str("name", name).Time("expires", h.notAfter).Msg("a certificate nears its end and is not renewed yet")
 		}
 		if !h.renewAt.After(now) && a.jobs[name] == nil {
 			if !a.o.Serves(name) {

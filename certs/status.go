@@ -14,7 +14,7 @@ type State string
 const (
 	Valid   State = "valid"   // nothing to do
 	Waiting State = "waiting" // without a certificate, an order is under way or waits for its turn
-	Late    State = "late"    // valid, but the last renewal failed
+	Late    State = "late"    // valid, but the last renewal failed, is overdue, or is the owner's to do soon
 	Expired State = "expired"
 	Failed  State = "failed"  // without a certificate, and the last order failed
 	Refused State = "refused" // without a certificate, and none was ordered
@@ -33,15 +33,22 @@ type Status struct {
 }
 
 // Status returns what is known about every name with a certificate, an order
-// or a failure, by name.
+// or a failure, by name. Names that are not served here any more, or by another
+// edge of the same storage, are nobody's concern.
 func (a *ACME) Status() []Status {
 	now := a.now()
 	byName := map[string]Status{}
 	a.mu.Lock()
 	for name, h := range a.held {
+		if !a.o.Serves(strings.Replace(name, "*.", "any.", 1)) {
+			continue
+		}
 		s := Status{Name: name, State: Valid, NotAfter: h.notAfter, Next: h.renewAt, Authority: a.hostOf(h.authority)}
-		if !now.Before(h.notAfter) {
+		switch {
+		case !now.Before(h.notAfter):
 			s.State = Expired
+		case h.overdue(now):
+			s.State, s.Cause, s.Error = Late, CauseOverdue, "its renewal is not over yet"
 		}
 		byName[name] = s
 	}

@@ -1,10 +1,16 @@
 package console
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // certificatesLimit is the most names on the page; those that need somebody
 // come first.
 const certificatesLimit = 50
+
+// goodLimit is the most valid ones on the page, those that end first.
+const goodLimit = 200
 
 // Certificate is the state of one name's certificate.
 type Certificate struct {
@@ -15,6 +21,7 @@ type Certificate struct {
 	NotAfter time.Time // zero without a certificate
 	Next     time.Time // next attempt; zero: with the next visitor
 	File     string    // of a certificate of the owner's own
+	Upstream bool      // Name is the address of an upstream, whose certificate it is
 }
 
 // Certificates is what an edge says of its own, the most urgent name first.
@@ -30,6 +37,7 @@ type certificateBoard struct {
 	Soonest time.Time // of the valid
 	Wrong   []Certificate
 	Rest    int64 // wrong ones that are not shown
+	Good    []Certificate
 	Waiting int64
 	Last    time.Time
 }
@@ -38,7 +46,8 @@ type certificateBoard struct {
 var certificateCauses = map[string]bool{
 	"dns": true, "unreached": true, "elsewhere": true, "caa": true, "refused": true, "limit": true, "own-limit": true,
 	"provider": true, "record": true,
-	"down": true, "ask": true, "denied": true, "storage": true, "file": true,
+	"down": true, "ask": true, "denied": true, "storage": true, "file": true, "ends": true, "overdue": true,
+	"upstream-name": true, "upstream-authority": true, "upstream-ends": true,
 }
 
 // Why is the key of the words for a cause.
@@ -50,7 +59,18 @@ func (c Certificate) Why() string {
 }
 
 // Says is the key of the words for a state.
-func (c Certificate) Says() string { return "cert." + c.State }
+func (c Certificate) Says() string {
+	switch {
+	case c.Upstream:
+		return "cert.upstream." + c.State
+	case c.State == "late" && (c.Cause == "ends" || c.Cause == "overdue"):
+		return "cert.ends"
+	}
+	return "cert." + c.State
+}
+
+// Told reports whether the cause is to be said: that it ends says enough.
+func (c Certificate) Told() bool { return c.Cause != "" && c.Cause != "upstream-ends" }
 
 // certificates returns the board; nil where no edge tells of any. It is the
 // machine's, and shown to those of the desk.
@@ -65,6 +85,12 @@ func (s *Server) certificates(v *visit) *certificateBoard {
 	b := &certificateBoard{Waiting: int64(all.Waiting), Last: all.Last}
 	for _, c := range all.Names {
 		if c.State == "valid" {
+			if len(b.Good) < goodLimit {
+				b.Good = append(b.Good, c)
+			}
+			if c.Upstream {
+				continue
+			}
 			b.Valid++
 			if b.Soonest.IsZero() || c.NotAfter.Before(b.Soonest) {
 				b.Soonest = c.NotAfter
@@ -86,26 +112,22 @@ func (s *Server) certificateNeeds(v *visit) []need {
 	if s.options.Certificates == nil || !v.scope.Whole() {
 		return nil
 	}
-	var shut, late int64
-	var first, firstLate string
+	kinds := []need{{Key: "need.certificate"}, {Key: "need.certificate-late"}, {Key: "need.upstream-certificate"}, {Key: "need.upstream-certificate-late"}}
 	for _, c := range s.options.Certificates().Names {
+		i := 0
 		switch c.State {
 		case "expired", "failed":
-			if shut++; shut == 1 {
-				first = c.Name
-			}
 		case "late":
-			if late++; late == 1 {
-				firstLate = c.Name
-			}
+			i = 1
+		default:
+			continue
+		}
+		if c.Upstream {
+			i += 2
+		}
+		if kinds[i].N++; kinds[i].N == 1 {
+			kinds[i].Site, kinds[i].Link = c.Name, "/sites#certificates"
 		}
 	}
-	var needs []need
-	if shut > 0 {
-		needs = append(needs, need{Key: "need.certificate", Site: first, N: shut, Link: "/sites#certificates"})
-	}
-	if late > 0 {
-		needs = append(needs, need{Key: "need.certificate-late", Site: firstLate, N: late, Link: "/sites#certificates"})
-	}
-	return needs
+	return slices.DeleteFunc(kinds, func(n need) bool { return n.N == 0 })
 }

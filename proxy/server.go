@@ -25,6 +25,7 @@ const (
 	idleTime       = 75 * time.Second
 	probeEvery     = 10 * time.Second
 	sweepEvery     = 2 * time.Second
+	lookEvery      = time.Minute // at certificates of upstreams
 	h2Streams      = 100
 	h2Frame        = 16 << 10
 	h2StreamWindow = 64 << 10
@@ -227,6 +228,7 @@ func (s *Server) Run(ctx context.Context) error {
 	owned.Go(func() { serving <- s.http.Serve(s.feed) })
 	owned.Go(func() { serving <- s.http2.Serve(s.feed2) })
 	owned.Go(func() { s.probe(ctx) })
+	owned.Go(func() { s.watchCertificates(ctx) })
 	owned.Go(func() { s.watch(ctx) })
 
 	var failed error
@@ -348,6 +350,29 @@ func (s *Server) retire(t *table) {
 		next = current.upstreams
 	}
 	t.upstreams.Retire(next)
+}
+
+// watchCertificates looks at the certificates of upstreams until ctx ends.
+func (s *Server) watchCertificates(ctx context.Context) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(s.ended, cancel)()
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for {
+		s.table.Load().upstreams.LookAtCertificates(ctx)
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// UpstreamCertificates returns what is known of the certificates of upstreams
+// that are spoken to over TLS, by address.
+func (s *Server) UpstreamCertificates() []upstream.Certificate {
+	return s.table.Load().upstreams.Certificates()
 }
 
 // probe asks the upstreams that have a health path, and closes connections to

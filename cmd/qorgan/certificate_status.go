@@ -9,6 +9,7 @@ import (
 
 	"github.com/qorgan/qorgan/certs"
 	"github.com/qorgan/qorgan/console"
+	"github.com/qorgan/qorgan/proxy/upstream"
 )
 
 // certificates returns the state of every name's certificate, those that need
@@ -35,11 +36,26 @@ func (e *edge) forConsole() console.Certificates {
 			Name: s.Name, State: string(s.State), Cause: string(s.Cause), Error: s.Error, NotAfter: s.NotAfter, Next: s.Next, File: s.File,
 		})
 	}
+	for _, u := range e.upstreamCertificates() {
+		c.Names = append(c.Names, console.Certificate{
+			Name: u.Upstream, State: string(u.State), Cause: u.Cause, Error: u.Error, NotAfter: u.NotAfter, Upstream: true,
+		})
+	}
 	if e.acme != nil {
 		q := e.acme.Queue(context.Background())
 		c.Waiting, c.Last = q.Length, q.Last
 	}
 	return c
+}
+
+// upstreamCertificates are those of servers behind the edge, those that need
+// somebody first, then by their end.
+func (e *edge) upstreamCertificates() []upstream.Certificate {
+	list := e.server.UpstreamCertificates()
+	slices.SortStableFunc(list, func(a, b upstream.Certificate) int {
+		return cmp.Or(cmp.Compare(certificateNeed(certs.State(b.State)), certificateNeed(certs.State(a.State))), a.NotAfter.Compare(b.NotAfter))
+	})
+	return list
 }
 
 // certificateMetrics shows the states of certificates. Names are a label of the
@@ -57,12 +73,15 @@ var (
 		"Next renewal or attempt, of the same names.", []string{"name"}, nil)
 	certificateFailure = prometheus.NewDesc("qorgan_certificate_failure", "1 while the last attempt failed, of the same names.", []string{"name", "cause"}, nil)
 	certificateQueue   = prometheus.NewDesc("qorgan_certificate_queue", "Names that wait for their first order.", nil, nil)
-	certificateLast    = prometheus.NewDesc("qorgan_certificate_queue_last_timestamp_seconds", "When the last of them will be ordered for; 0 without any.", nil, nil)
+	upstreamStates     = prometheus.NewDesc("qorgan_upstream_certificates", "Upstreams that are spoken to over TLS, by the state of their certificate.", []string{"state"}, nil)
+	upstreamExpiry     = prometheus.NewDesc("qorgan_upstream_certificate_expiry_timestamp_seconds",
+		"End of an upstream's certificate, of the hundred upstreams that need somebody most or end soonest.", []string{"upstream"}, nil)
+	certificateLast = prometheus.NewDesc("qorgan_certificate_queue_last_timestamp_seconds", "When the last of them will be ordered for; 0 without any.", nil, nil)
 )
 
 // Describe names the metrics.
 func (certificateMetrics) Describe(c chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{certificateStates, certificateExpiry, certificateNext, certificateFailure, certificateQueue, certificateLast} {
+	for _, d := range []*prometheus.Desc{certificateStates, certificateExpiry, certificateNext, certificateFailure, certificateQueue, certificateLast, upstreamStates, upstreamExpiry} {
 		c <- d
 	}
 }
@@ -93,6 +112,7 @@ func (m certificateMetrics) Collect(c chan<- prometheus.Metric) {
 	for state, n := range count {
 		gauge(certificateStates, float64(n), string(state))
 	}
+	m.collectUpstreams(gauge)
 	q := certs.Queue{}
 	if m.acme != nil {
 		q = m.acme.Queue(context.Background())
@@ -103,4 +123,17 @@ func (m certificateMetrics) Collect(c chan<- prometheus.Metric) {
 		last = float64(q.Last.Unix())
 	}
 	gauge(certificateLast, last)
+}
+
+func (m certificateMetrics) collectUpstreams(gauge func(d *prometheus.Desc, v float64, labels ...string)) {
+	count := map[upstream.CertificateState]int{upstream.CertificateGood: 0, upstream.CertificateLate: 0, upstream.CertificateExpired: 0, upstream.CertificateBad: 0}
+	for i, u := range m.upstreamCertificates() {
+		count[u.State]++
+		if i < shownNames {
+			gauge(upstreamExpiry, float64(u.NotAfter.Unix()), u.Upstream)
+		}
+	}
+	for state, n := range count {
+		gauge(upstreamStates, float64(n), string(state))
+	}
 }

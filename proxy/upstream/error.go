@@ -3,6 +3,7 @@ package upstream
 import (
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"syscall"
@@ -40,8 +41,9 @@ func newError(p *Peer, err error) *Error {
 		e.Kind, e.Hint = "refused", "nothing listens there: start the web server, or correct the upstream's port"
 	case errors.As(err, &dns):
 		e.Kind, e.Hint = "dial", "the upstream's name does not resolve: correct it, or give an address"
-	case errors.As(err, &cert):
-		e.Kind, e.Hint = "tls", "the upstream's certificate is not trusted: use its proper name, or http:// on a private network"
+	case errors.As(err, &cert) && len(cert.UnverifiedCertificates) > 0:
+		cause, words := inWords(cert.Err, cert.UnverifiedCertificates[0], p.hostname())
+		e.Kind, e.Hint, e.Err = "tls", certificateHint(cause), fmt.Errorf("%s: %w", words, err)
 	case errors.As(err, &record):
 		e.Kind, e.Hint = "tls", "the upstream does not speak TLS on this port: use http://"
 	case errors.As(err, &timeout) && timeout.Timeout():

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/http/httptrace"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -54,6 +55,7 @@ func (s *Set) probe(ctx context.Context, p *Peer) {
 func (p *Peer) ask(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
+	ctx = p.listening(ctx, &httptrace.ClientTrace{})
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, p.String()+p.health, nil)
 	if err != nil {
 		return fmt.Errorf("make probe: %w", err)

@@ -30,6 +30,12 @@ type Peer struct {
 	until    atomic.Int64 // backed off until, Unix nanoseconds
 	down     atomic.Bool  // by active probe
 	misses   atomic.Int64 // consecutive probes that failed
+
+	shown atomic.Pointer[shown] // its certificate in the last handshake
+	told  struct {              // of that certificate; of one goroutine
+		state CertificateState
+		at    time.Time
+	}
 }
 
 // String returns the peer's address for logs.
@@ -169,18 +175,20 @@ func (p *Peer) roundTrip(c *Call) (*http.Response, error) {
 		return p.direct.roundTrip(c)
 	}
 	r := c.Request
+	trace := &httptrace.ClientTrace{}
 	if c.Early != nil {
 		// The transport counts informational responses no longer once somebody
 		// listens to them.
 		n := 0
-		r = r.WithContext(httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{
-			Got1xxResponse: func(status int, h textproto.MIMEHeader) error {
-				if n++; n > maxEarly {
-					return errManyEarly
-				}
-				return c.Early(status, h)
-			},
-		}))
+		trace.Got1xxResponse = func(status int, h textproto.MIMEHeader) error {
+			if n++; n > maxEarly {
+				return errManyEarly
+			}
+			return c.Early(status, h)
+		}
+	}
+	if c.Early != nil || p.scheme == "https" {
+		r = r.WithContext(p.listening(r.Context(), trace))
 	}
 	return p.transport.RoundTrip(r)
 }

@@ -2,6 +2,8 @@ package upstream
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -37,7 +39,8 @@ type Set struct {
 	log        zerolog.Logger
 	peers      map[peerKey]*Peer
 	transports map[config.Timeouts]*http.Transport
-	previous   *Set // only while building
+	roots      *x509.CertPool // whom servers' certificates are checked with; the system's when nil
+	previous   *Set           // only while building
 }
 
 type peerKey struct {
@@ -129,6 +132,9 @@ func (s *Set) transport(timeouts config.Timeouts) *http.Transport {
 	}
 	if t == nil {
 		t = newTransport(timeouts)
+		if s.roots != nil {
+			t.TLSClientConfig = &tls.Config{RootCAs: s.roots}
+		}
 	}
 	s.transports[timeouts] = t
 	return t
