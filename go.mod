@@ -31,6 +31,7 @@ require (
 	golang.org/x/time v0.16.0 // rates
 	modernc.org/sqlite v1.62.0 // the embedded store, without a C compiler
 	rsc.io/binaryregexp v0.2.0 // what the judge matches bytes with that are no UTF-8
+	rsc.io/qr v0.2.0 // the picture that an authenticator reads
 )
 
 require github.com/jackc/pgx/v5 v5.12.0 // what several edges or consoles share; only certs/postgres and console/store may import it

@@ -12,6 +12,8 @@ type accountPage struct {
 	Error       string // key
 	Done        string // key
 	NoPassword  bool
+	Second      bool  // there is an authenticator
+	Codes       int64 // recovery codes left
 	MinPassword int
 }
 
@@ -26,8 +28,11 @@ type accountSession struct {
 
 func (s *Server) account(w http.ResponseWriter, r *http.Request, v *visit) error {
 	page := &accountPage{}
-	if r.FormValue("done") == "password" {
+	switch r.FormValue("done") {
+	case "password":
 		page.Done = "account.password-changed"
+	case "second-removed":
+		page.Done = "account.second-removed"
 	}
 	return s.renderAccount(w, r, v, http.StatusOK, page)
 }
@@ -43,6 +48,14 @@ func (s *Server) renderAccount(w http.ResponseWriter, r *http.Request, v *visit,
 			Current: one.Handle == v.session.Handle,
 		})
 	}
+	if page.Second, err = s.hasSecond(r, v.session.Person); err != nil {
+		return err
+	}
+	codes, err := s.db.RecoveryCodes(r.Context(), v.session.Person.ID)
+	if err != nil {
+		return err
+	}
+	page.Codes = int64(codes)
 	page.NoPassword = v.session.Person.Password == ""
 	page.MinPassword = minPassword
 	s.render(w, r, v, status, "account", page)

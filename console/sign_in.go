@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 
@@ -58,6 +59,17 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request, v *visit) error 
 		s.log.Warn().Str("client", peer(r)).Msg("a sign-in failed")
 		page.Error = "sign-in.wrong"
 		s.render(w, r, v, http.StatusUnauthorized, "sign_in", page)
+		return nil
+	}
+	second, err := s.hasSecond(r, person)
+	if err != nil {
+		return err
+	}
+	if second {
+		if err := s.begin(w, r, secondKind, person.ID, ""); err != nil {
+			return err
+		}
+		http.Redirect(w, r, "/sign-in/code?to="+url.QueryEscape(page.To), http.StatusSeeOther)
 		return nil
 	}
 	if err := s.beginSession(w, r, person); err != nil {

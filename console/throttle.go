@@ -43,6 +43,13 @@ func (t *throttle) allow(now time.Time, address, name string) time.Duration {
 	return max(wait, t.take(now, "name "+strings.ToLower(name), nameEvery, nameBurst))
 }
 
+// second counts an attempt at the second step of a name, which is slower.
+func (t *throttle) second(now time.Time, name string) time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.take(now, "second "+strings.ToLower(name), secondEvery, secondBurst)
+}
+
 func (t *throttle) take(now time.Time, key string, every time.Duration, burst int) time.Duration {
 	sum := sha256.Sum256([]byte(key))
 	id := [16]byte(sum[:])
@@ -66,7 +73,7 @@ func (t *throttle) take(now time.Time, key string, every time.Duration, burst in
 // forget drops entries whose attempts have all been given back, else half of
 // them at random.
 func (t *throttle) forget(now time.Time) {
-	full := max(addressEvery*addressBurst, nameEvery*nameBurst)
+	full := max(addressEvery*addressBurst, nameEvery*nameBurst, secondEvery*secondBurst)
 	for id, e := range t.entries {
 		if now.Sub(e.used) > full {
 			delete(t.entries, id)

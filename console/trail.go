@@ -38,6 +38,12 @@ const (
 	actAssignSite   = "site-assigned"
 	actMoveSite     = "site-moved"
 	actRemoveRule   = "site-rule-removed"
+
+	actSignInRecovery  = "sign-in-recovery"
+	actAuthenticator   = "authenticator-added"
+	actNoAuthenticator = "authenticator-removed"
+	actNewCodes        = "recovery-codes-made"
+
 	trailLength     = 100
 	trailObjectSize = 200
 )
