@@ -51,6 +51,7 @@ type Outbox struct {
 
 	appending sync.Mutex // one Append at a time; taken before mu
 	encoder   *wire.Encoder
+	packer    *wire.Encoder // of segments that are full
 	decoder   *wire.Decoder
 	buffer    []byte
 	file      *os.File // of the last segment; nil until something is appended
@@ -89,6 +90,9 @@ func Open(o Options) (_ *Outbox, err error) {
 
 func (b *Outbox) open() (err error) {
 	if b.encoder, err = wire.NewEncoder(); err != nil {
+		return err
+	}
+	if b.packer, err = wire.NewPacker(); err != nil {
 		return err
 	}
 	if b.decoder, err = wire.NewDecoder(); err != nil {
@@ -343,7 +347,7 @@ func (b *Outbox) replace(s *segment, turn func([][]byte) [][]byte) error {
 		return fmt.Errorf("fold %d records into %d", len(records), len(turned))
 	}
 	return s.rewrite(func(w io.Writer) (int64, error) {
-		_, err := pack(w, b.encoder, s.first, s.last, turned)
+		_, err := pack(w, b.packer, s.first, s.last, turned)
 		return int64(len(turned)), err
 	})
 }

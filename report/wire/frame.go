@@ -50,8 +50,14 @@ type Encoder struct {
 }
 
 // NewEncoder returns an encoder of one goroutine.
-func NewEncoder() (*Encoder, error) {
-	z, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(1<<20))
+func NewEncoder() (*Encoder, error) { return newEncoder(zstd.SpeedDefault) }
+
+// NewPacker returns an encoder of one goroutine that takes twice the time of
+// NewEncoder's for an eighth less: for what may lie on the disk for days.
+func NewPacker() (*Encoder, error) { return newEncoder(zstd.SpeedBetterCompression) }
+
+func newEncoder(level zstd.EncoderLevel) (*Encoder, error) {
+	z, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(level), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(1<<20))
 	if err != nil {
 		return nil, fmt.Errorf("make encoder: %w", err)
 	}
