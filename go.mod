@@ -10,6 +10,7 @@ require (
 	github.com/corazawaf/coraza/v3 v3.8.1 // the judge; 3.8.1 at least, for ten advisories fixed in it
 	github.com/corazawaf/libinjection-go v0.3.3 // the judge's own detector of SQL and scripts, asked by the fast path
 	github.com/fsnotify/fsnotify v1.10.1 // a configuration that changes is taken
+	github.com/go-acme/lego/v5 v5.6.0 // records in the DNS of a dozen services (DNS-01), imported one by one; only certs/dns01/providers may import it
 	github.com/goccy/go-yaml v1.19.2 // YAML with line and column; only config may import it
 	github.com/google/uuid v1.6.0 // event ids (UUIDv7)
 	github.com/klauspost/compress v1.20.3 // pages of a CMS are read through their compression
@@ -39,8 +40,10 @@ require github.com/jackc/pgx/v5 v5.12.0 // what several edges or consoles share;
 require (
 	github.com/beorn7/perks v1.0.1 // indirect
 	github.com/caddyserver/zerossl v0.1.6 // indirect
+	github.com/cenkalti/backoff/v5 v5.0.3 // indirect
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
 	github.com/dustin/go-humanize v1.1.0 // indirect
+	github.com/go-jose/go-jose/v4 v4.1.6 // indirect
 	github.com/goccy/go-json v0.10.5 // indirect
 	github.com/gotnospirit/makeplural v0.0.0-20180622080156-a5f48d94d976 // indirect
 	github.com/gotnospirit/messageformat v0.0.0-20221001023931-dfe49f1eb092 // indirect
@@ -56,6 +59,8 @@ require (
 	github.com/mattn/go-isatty v0.0.24 // indirect
 	github.com/munnerz/goautoneg v0.0.0-20191010083416-a7dc8b61c822 // indirect
 	github.com/ncruces/go-strftime v1.1.0 // indirect
+	github.com/nrdcg/porkbun v0.4.0 // indirect
+	github.com/ovh/go-ovh v1.9.0 // indirect
 	github.com/prometheus/client_model v0.6.3 // indirect
 	github.com/prometheus/common v0.72.0 // indirect
 	github.com/prometheus/procfs v0.22.0 // indirect
@@ -68,8 +73,10 @@ require (
 	github.com/zeebo/blake3 v0.2.4 // indirect
 	go.uber.org/multierr v1.11.0 // indirect
 	go.uber.org/zap/exp v0.3.0 // indirect
+	golang.org/x/oauth2 v0.37.0 // indirect
 	golang.org/x/tools v0.52.0 // indirect
 	google.golang.org/protobuf v1.36.12 // indirect
+	gopkg.in/ini.v1 v1.67.3 // indirect
 	modernc.org/libc v1.80.1 // indirect
 	modernc.org/mathutil v1.7.1 // indirect
 	modernc.org/memory v1.12.1 // indirect

@@ -156,7 +156,8 @@ func (d *decoder) mapping(n ast.Node, path string, v reflect.Value) {
 		name, at := key.GetToken().Value, place(key)
 		field, ok := fieldOf(v.Type(), name)
 		sub := strings.TrimPrefix(path+"."+name, ".")
-		if !ok {
+		others, open := fieldOf(v.Type(), anyKey)
+		if !ok && !open || name == anyKey {
 			d.wrong(key, sub, d.known(name, v.Type()), "there is no such key")
 			continue
 		}
@@ -165,12 +166,29 @@ func (d *decoder) mapping(n ast.Node, path string, v reflect.Value) {
 			continue
 		}
 		seen[name] = at
+		if !ok {
+			d.other(name, value, sub, v.FieldByIndex(others.Index))
+			continue
+		}
 		d.value(value, sub, v.FieldByIndex(field.Index), field.Tag.Get("unit"))
 		if _, scalar := d.resolve(value).(ast.ScalarNode); !scalar {
 			at.file, at.root = d.file, d.root
 			d.origin[sub] = at
 		}
 	}
+}
+
+// anyKey is the tag of a map that takes the keys no other field has.
+const anyKey = "*"
+
+// other decodes the value of a key that has no field into a map.
+func (d *decoder) other(name string, n ast.Node, path string, m reflect.Value) {
+	if m.IsNil() {
+		m.Set(reflect.MakeMap(m.Type()))
+	}
+	v := reflect.New(m.Type().Elem()).Elem()
+	d.value(n, path, v, "")
+	m.SetMapIndex(reflect.ValueOf(name), v)
 }
 
 // synonyms are keys that people who know other servers write.
@@ -201,7 +219,7 @@ func (d *decoder) known(name string, t reflect.Type) string {
 func keysOf(t reflect.Type) []string {
 	var keys []string
 	for i := range t.NumField() {
-		if key := t.Field(i).Tag.Get("yaml"); key != "" {
+		if key := t.Field(i).Tag.Get("yaml"); key != "" && key != anyKey {
 			keys = append(keys, key)
 		}
 	}

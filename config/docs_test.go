@@ -96,6 +96,9 @@ func (d *documentation) section(path string, t reflect.Type) {
 		for element.Kind() == reflect.Slice || element.Kind() == reflect.Pointer && element != typeURL {
 			element = element.Elem()
 		}
+		if element.Kind() == reflect.Map {
+			element = element.Elem()
+		}
 		value, _ := describe(element, f.Tag.Get("unit"))
 		sub := strings.TrimPrefix(path+"."+key, ".")
 		if isSection(element) {
@@ -126,7 +129,7 @@ func isSection(t reflect.Type) bool {
 // the name it begins with, by "Type.Field".
 func fieldComments(t *testing.T) map[string]string {
 	comments := map[string]string{}
-	for _, name := range []string{"config.go", "tls.go", "hsts.go", "client.go"} {
+	for _, name := range []string{"config.go", "tls.go", "dns.go", "hsts.go", "client.go"} {
 		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
 		if err != nil {
 			t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -58,6 +59,9 @@ type TLS struct {
 	// leads is not looked at: behind NAT, a load balancer or a CDN the edge can
 	// not know.
 	Addresses []netip.Prefix `yaml:"addresses"`
+	// DNS proves the names of all sites by records, but those of a site that says
+	// otherwise, and those that only "*" fits. HTTP and TLS prove them by default.
+	DNS DNS `yaml:"dns"`
 }
 
 // Authority is a further public authority.
@@ -108,6 +112,8 @@ type SiteTLS struct {
 	Certificate string `yaml:"certificate"`
 	// Key is the file of its private key, in PEM. None by default.
 	Key string `yaml:"key"`
+	// DNS proves this site's names by records. As in tls by default.
+	DNS DNS `yaml:"dns"`
 }
 
 // beside lets relative paths begin at the file they were written in.
@@ -123,6 +129,10 @@ func (k checker) tls() {
 	}
 	k.email("tls.email", k.TLS.Email)
 	k.authority("tls", k.TLS.Directory, k.TLS.Accounts, k.TLS.Orders, k.TLS.Binding)
+	k.dns("tls.dns", k.TLS.DNS)
+	if k.TLS.DNS.Provider == "off" {
+		k.wrong("tls.dns.provider", "no dns at all", "nothing is left to turn off")
+	}
 	for i, a := range k.TLS.Fallback {
 		at := fmt.Sprintf("tls.fallback[%d]", i)
 		if a.Directory == nil {
@@ -166,6 +176,10 @@ func (k checker) authority(at string, directory *url.URL, accounts, orders int, 
 func (k checker) siteTLS(at string, s *Site) {
 	if (s.TLS.Certificate == "") != (s.TLS.Key == "") {
 		k.wrong(at+".tls", "tls: {certificate: shop.pem, key: shop.key}", "a certificate of your own needs both its files")
+	}
+	k.dns(at+".tls.dns", s.TLS.DNS)
+	if s.TLS.DNS.Set() && slices.Contains(s.Hosts, "*") {
+		k.wrong(at+".tls.dns", "the names themselves, or no dns", "nobody can place records for any name")
 	}
 	if s.TLS.Certificate == "" {
 		return

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -66,6 +67,10 @@ type Options struct {
 	Port      string   // of name servers; 53 when empty
 	Locks     Locker   // nil: this process is the only one
 
+	// Secrets are values that no error may repeat; libraries put them into the
+	// addresses they ask.
+	Secrets []string
+
 	Logger zerolog.Logger
 }
 
@@ -115,7 +120,7 @@ func (s *Solver) Present(ctx context.Context, c acme.Challenge) error {
 		return &RecordError{Name: challengeName(c), Err: err}
 	}
 	if err := s.turn(ctx, r.Name); err != nil {
-		return &ProviderError{Provider: s.o.Name, Name: r.Name, Err: err}
+		return s.failed(r.Name, err)
 	}
 	opened := &open{Record: r}
 	if a, ok := s.o.Provider.(Alone); ok && a.Alone() {
@@ -129,7 +134,7 @@ func (s *Solver) Present(ctx context.Context, c acme.Challenge) error {
 	ctx, cancel := context.WithTimeout(ctx, s.o.Call)
 	defer cancel()
 	if err := s.o.Provider.Present(ctx, r); err != nil {
-		return &ProviderError{Provider: s.o.Name, Name: r.Name, Err: err}
+		return s.failed(r.Name, err)
 	}
 	s.o.Logger.Debug().Str("record", r.Name).Str("provider", s.o.Name).Msg("record placed")
 	return nil
@@ -190,8 +195,28 @@ func (s *Solver) CleanUp(ctx context.Context, c acme.Challenge) error {
 func (s *Solver) left(r *open, err error) error {
 	s.o.Logger.Warn().Str("record", r.Name).Str("provider", s.o.Name).Str("error", err.Error()).
 		Msg("a record of a challenge could not be taken away; it proves nothing any more")
-	return &ProviderError{Provider: s.o.Name, Name: r.Name, Err: err}
+	return s.failed(r.Name, err)
 }
+
+// failed makes an error of a provider's, without secrets.
+func (s *Solver) failed(name string, err error) error {
+	text := err.Error()
+	for _, secret := range s.o.Secrets {
+		for _, form := range []string{secret, url.QueryEscape(secret), url.PathEscape(secret)} {
+			text = strings.ReplaceAll(text, form, "(secret)")
+		}
+	}
+	return &ProviderError{Provider: s.o.Name, Name: name, Err: &saidError{text: text, err: err}}
+}
+
+// saidError is an error in other words.
+type saidError struct {
+	text string
+	err  error
+}
+
+func (e *saidError) Error() string { return e.text }
+func (e *saidError) Unwrap() error { return e.err }
 
 // ProviderError is a provider's failure to place or remove a record.
 type ProviderError struct {

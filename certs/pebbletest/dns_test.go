@@ -2,6 +2,7 @@ package pebbletest
 
 import (
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"io"
 	"net/http"
@@ -302,4 +303,65 @@ func TestProviderFails(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestEdgeRecords runs the program with `tls: {dns: …}`: a wildcard that stands
+// under hosts gets one certificate for all names; a site that says otherwise is
+// proved over HTTP and TLS; a reload takes another wildcard.
+func TestEdgeRecords(t *testing.T) {
+	program := build(t)
+	dir := t.TempDir()
+	httpPort, tlsPort := closedPort(t), closedPort(t)
+	names := dnstest.Start(t, "shop.example.", "other.example.")
+	a := found(t, plan{httpPort: httpPort, tlsPort: tlsPort, life: 90 * 24 * 3600, names: names.Address()})
+	cms := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "shop at ", r.Host) }))
+	defer cms.Close()
+	in := func(name string) string { return filepath.Join(dir, name) }
+	write(t, in("authority.pem"), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.server.Certificate().Raw}))
+	write(t, in("key"), []byte(dnstest.Key+"\n"))
+	config := fmt.Sprintf(`data: data
+http: 127.0.0.1:%d
+https: 127.0.0.1:%d
+console: {listen: "off"}
+tls:
+  mode: acme
+  directory: %s
+  roots: authority.pem
+  dns: {provider: rfc2136, server: "%s", key_name: update, key: "file:%s", resolvers: "%s"}
+sites:
+  - {hosts: [shop.example, "*.shop.example"], upstreams: "%s"}
+  - {hosts: plain.example, upstreams: "%s", tls: {dns: {provider: "off"}}}
+`, httpPort, tlsPort, a.directory(), names.Address(), in("key"), names.Address(), cms.URL, cms.URL)
+	write(t, in("qorgan.yaml"), []byte(config))
+	run(t, program, in("data/addresses.json"), "run", "-c", in("qorgan.yaml"))
+	https := fmt.Sprintf("127.0.0.1:%d", tlsPort)
+	shown := func(name, want string) {
+		t.Helper()
+		got, err := leaf(t.Context(), https, name, a.roots)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		} else if !slices.Equal(got.DNSNames, []string{want}) {
+			t.Errorf("%s was shown the certificate of %v", name, got.DNSNames)
+		}
+	}
+	shown("a.shop.example", "*.shop.example")
+	shown("b.shop.example", "*.shop.example")
+	shown("shop.example", "shop.example")
+	shown("plain.example", "plain.example")
+	if got := page(t, "https://c.shop.example/", https, a.roots); got != "shop at c.shop.example" {
+		t.Errorf("a page: %q", got)
+	}
+	if n := a.issued.Load(); n != 3 {
+		t.Errorf("%d certificates", n)
+	}
+	if n := placedAt(names, "_acme-challenge.plain.example."); n != 0 {
+		t.Errorf("%d records for a site without", n)
+	}
+	if left := names.TXT("_acme-challenge.shop.example."); len(left) != 0 {
+		t.Errorf("records left: %v", left)
+	}
+	write(t, in("qorgan.yaml"), []byte(strings.Replace(config, `sites:`, fmt.Sprintf(`sites:
+  - {hosts: "*.other.example", upstreams: "%s"}`, cms.URL), 1)))
+	until(t, "the changed file is in force", func() bool { return shake(t.Context(), https, "a.other.example", a.roots) == nil })
+	shown("b.other.example", "*.other.example")
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/qorgan/qorgan/certs"
+	"github.com/qorgan/qorgan/certs/dns01"
 	"github.com/qorgan/qorgan/certs/postgres"
 	"github.com/qorgan/qorgan/config"
 )
@@ -36,7 +37,7 @@ func (e *edge) buildTLS(c *config.Config, at state) (*tls.Config, error) {
 		}
 		written := func(name string) bool { return e.names.written(name) || name == e.config.Load().Console.Name() }
 		var err error
-		if e.acme, err = newACME(c, folder, portOf(c.HTTP), tlsPort, serves, written, e.log); err != nil {
+		if e.acme, err = newACME(c, folder, portOf(c.HTTP), tlsPort, serves, written, e.provers, e.log); err != nil {
 			return nil, err
 		}
 	}
@@ -83,10 +84,16 @@ func (e *edge) prepareTLS(c *config.Config) (use func(), err error) {
 	}
 	own, err := prepareFiles(e.files, c)
 	people, peopleErr := prepareClientCAs(e.people, c)
+	var records map[string]*dns01.Solver
+	var recordsErr error
+	if e.acme != nil {
+		records, recordsErr = prepareDNS(c, e.acme.Storage(), e.log)
+	}
 	return func() {
 		e.files.Use(own)
 		e.people.Use(people)
-	}, errors.Join(err, peopleErr)
+		e.provers.use(records)
+	}, errors.Join(err, peopleErr, recordsErr)
 }
 
 // openTickets opens the keys of session tickets, where certificates are kept.
@@ -148,10 +155,10 @@ func fileMistakes(c *config.Config, at []string, err error) error {
 }
 
 // newACME opens the manager of public certificates below folder. A port of 0
-// is no listener.
-func newACME(c *config.Config, folder string, httpPort, tlsPort int, serves, written func(name string) bool, log zerolog.Logger) (*certs.ACME, error) {
+// is no listener. records are filled with what proves names by them.
+func newACME(c *config.Config, folder string, httpPort, tlsPort int, serves, written func(name string) bool, records *provers, log zerolog.Logger) (*certs.ACME, error) {
 	o := certs.ACMEOptions{
-		Email: c.TLS.Email, Serves: serves, Written: written,
+		Email: c.TLS.Email, Serves: serves, Written: written, DNS: records.find,
 		HTTPPort: httpPort, TLSPort: tlsPort, Logger: component(log, "certs"),
 		Ask: c.TLS.Ask, NewNames: certs.NewNames{PerDomain: c.TLS.NewNames.PerDomain, PerHour: c.TLS.NewNames.PerHour},
 	}
@@ -167,6 +174,11 @@ func newACME(c *config.Config, folder string, httpPort, tlsPort int, serves, wri
 		return nil, err
 	}
 	o.Closed = end
+	hosts, err := prepareDNS(c, o.Storage, log)
+	if err != nil {
+		return nil, errors.Join(err, end())
+	}
+	records.use(hosts)
 	m, err := certs.NewACME(o)
 	if err != nil {
 		return nil, errors.Join(err, end())

@@ -86,7 +86,7 @@ func ownACME(c *config.Config, log zerolog.Logger) (*certs.ACME, error) {
 			Msg("the authority will look for the console on port 443")
 	}
 	itself := func(s string) bool { return s == name }
-	return newACME(c, c.CertificateFolder(), 0, port, itself, itself, log)
+	return newACME(c, c.CertificateFolder(), 0, port, itself, itself, new(provers), log)
 }
 
 // buildConsole builds the console over the store of records. acme is where a

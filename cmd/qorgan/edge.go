@@ -34,6 +34,7 @@ type edge struct {
 	config     atomic.Pointer[config.Config] // in force
 	log        zerolog.Logger
 	names      *names
+	provers    *provers
 	guard      *guard.Guard
 	judge      *rulesets.Judge
 	armory     armory
@@ -114,7 +115,7 @@ func buildEdge(ctx context.Context, c *config.Config, at state, log zerolog.Logg
 // buildParts builds all of an edge but its server. It goes on after a mistake;
 // the caller closes the edge in any case.
 func buildParts(ctx context.Context, c *config.Config, at state, log zerolog.Logger, sink eventSink) (*edge, *tls.Config, error) {
-	e := &edge{log: log, names: new(names)}
+	e := &edge{log: log, names: new(names), provers: new(provers)}
 	e.config.Store(c)
 	e.names.use(c.Sites)
 	certificates, tlsErr := e.buildTLS(c, at)

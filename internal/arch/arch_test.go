@@ -41,6 +41,7 @@ var doors = []struct {
 }{
 	{"github.com/corazawaf", []string{"rulesets"}, "the engine's types stay where they are judged by"},
 	{"github.com/caddyserver/certmagic", []string{"certs"}, "who issues certificates is nobody else's matter"},
+	{"github.com/go-acme/lego", []string{"certs/dns01/providers"}, "a service is opened by its name in one place"},
 	{"github.com/miekg/dns", []string{"certs"}, "who asks name servers is one room"},
 	{"github.com/jackc/pgx", []string{"certs/postgres", "console/store", "internal/postgrestest"}, "what machines share stands in two places"},
 	{"github.com/goccy/go-yaml", []string{"config"}, "one reader, one kind of mistake"},
