@@ -103,8 +103,8 @@ func check(c *client, q *seen.Request, honest bool) (string, error) {
 	if err != nil {
 		return "error", err
 	}
-	if *through && (status == http.StatusForbidden || status == http.StatusTooManyRequests) {
-		return "error", fmt.Errorf("the edge answered %d to what the reader accepts", status)
+	if *through && status == http.StatusForbidden {
+		return "refused by another room", nil // what is not forwarded has no second reading
 	}
 	if v == nil {
 		if *verbose {

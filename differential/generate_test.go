@@ -179,14 +179,14 @@ func (g *generator) escape(s string) string {
 
 // query makes a query of bytes that stand in a request line.
 func (g *generator) query() string {
-	clean := strings.Map(func(c rune) rune {
+	clean := []byte(g.form())
+	for i, c := range clean {
 		if c <= ' ' || c == 0x7f || c == '#' {
-			return 'x'
+			clean[i] = 'x'
 		}
-		return c
-	}, g.form())
-	g.honest = false                      // bytes that browsers encode
-	return clean[:min(len(clean), 4<<10)] // what nginx hands to PHP has a limit
+	}
+	g.honest = false                              // bytes that browsers encode
+	return string(clean[:min(len(clean), 4<<10)]) // what nginx hands to PHP has a limit
 }
 
 func (g *generator) target() string {
@@ -194,7 +194,7 @@ func (g *generator) target() string {
 	var b strings.Builder
 	for range 1 + g.IntN(5) {
 		b.WriteString(g.pick("/", "/", "//", "/./", "/../", "/%2e/", "/%2e%2e/", "%2f", "/..;/", "%5c", "/a%20b"))
-		b.WriteString(g.pick("", "a", "wp-admin", "index.php", "x.jpg", "%D0%B6", "ж", "a;b=c", "a+b", "%41", "%2541", ".", "..", "...", "~", "%00", "%zz", "a\\b", "'", "a:b", "*"))
+		b.WriteString(g.pick("", "a", "wp-admin", "index.php", "x.jpg", "%D0%B6", "ж", "a;b=c", "a+b", "\xef\xf0\xe8", "\xe2\x80\xa8", "\x85", "\u009b", "%85", "%41", "%2541", ".", "..", "...", "~", "%00", "%zz", "a\\b", "'", "a:b", "*"))
 	}
 	s := b.String()
 	if s[0] != '/' {

@@ -79,6 +79,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		ctx = left
 	}
 	c.callContext = callContext{Context: ctx, call: c}
+	s.fresh.remove(c.conn.key)
 	c.conn.held.Begin()
 	c.w.inner, c.w.conn = w, c.conn
 	refused := c.readHead(r)

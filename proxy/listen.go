@@ -55,7 +55,10 @@ func (s *Server) open(as []address) ([]*listener, error) {
 	var opened []*listener
 	var errs []error
 	for _, a := range as {
-		ln, err := net.Listen("tcp", a.hostPort)
+		ln, err := s.inherited(a.hostPort)
+		if ln == nil && err == nil {
+			ln, err = net.Listen("tcp", a.hostPort)
+		}
 		if err != nil {
 			errs = append(errs, listenError(a, err))
 			continue
@@ -98,11 +101,14 @@ type listener struct {
 
 func (l *listener) start(s *Server) { l.owned.Go(func() { l.accept(s) }) }
 
-// stop closes the socket, breaks off greetings and waits for them.
-func (l *listener) stop() {
+// stop closes the socket, gives greetings so long to end, breaks off the others
+// and waits for them.
+func (l *listener) stop(patience time.Duration) {
 	_ = l.Close()
-	l.cancel()
+	late := time.AfterFunc(patience, l.cancel)
 	l.owned.Wait()
+	late.Stop()
+	l.cancel()
 }
 
 func (l *listener) accept(s *Server) {
@@ -225,6 +231,7 @@ func (s *Server) plain(c net.Conn) net.Conn {
 
 // conn is what is known about a connection.
 type conn struct {
+	key         net.Conn // as net/http knows it; nil for HTTP/3
 	peer, local netip.AddrPort
 	tls         *tls.ConnectionState
 	proof       atomic.Pointer[proof] // of the certificate shown with it
@@ -248,7 +255,7 @@ type connKey struct{}
 
 // withConn is the http.Server's ConnContext.
 func (s *Server) withConn(ctx context.Context, c net.Conn) context.Context {
-	k := &conn{held: s.load.Keyed(c), peer: addrPort(c.RemoteAddr()), local: addrPort(c.LocalAddr())}
+	k := &conn{key: c, held: s.load.Keyed(c), peer: addrPort(c.RemoteAddr()), local: addrPort(c.LocalAddr())}
 	switch w := c.(type) {
 	case *wire.Conn:
 		k.wire, c = w, w.NetConn()

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"net"
 	"net/http"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -50,6 +51,11 @@ type Options struct {
 	// nil when there are none: the same pool as long as they do not change. It
 	// must be quick and safe for concurrent use.
 	ClientCAs func(file string) *x509.CertPool
+
+	// Inherited are sockets that listen already, opened by whoever started the
+	// process. A configured address that one of them is bound to is served from it.
+	// They stay the caller's; the server closes only its own copies.
+	Inherited []net.Listener
 
 	// Registry takes the metrics and is what AdminHandler serves. A registry of
 	// its own is made when nil.

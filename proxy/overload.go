@@ -135,7 +135,9 @@ func (s *Server) push(c net.Conn, k *capacity.Conn) {
 	if _, ok := c.(*streams.Conn); ok {
 		feed = s.feed2
 	}
+	s.fresh.add(c)
 	if !feed.push(c) {
+		s.fresh.remove(c)
 		s.disconnect(s.load.Unkey(c))
 	}
 }
@@ -146,6 +148,7 @@ func (s *Server) connState(c net.Conn, state http.ConnState) {
 	case http.StateHijacked:
 		s.load.Unkey(c) // its tunnel disconnects it
 	case http.StateClosed:
+		s.fresh.remove(c)
 		s.disconnect(s.load.Unkey(c))
 	}
 }

@@ -58,6 +58,7 @@ type Server struct {
 	leaving   sync.WaitGroup           // those that a reload took away
 	feed      *feed                    // of HTTP/1
 	feed2     *feed                    // of HTTP/2
+	fresh     fresh
 	tunnels   tunnels
 	load      *capacity.Capacity
 	sheds     sheds
@@ -249,14 +250,19 @@ func (s *Server) Run(ctx context.Context) error {
 // tunnels, table.
 func (s *Server) drain() {
 	s.stopping.Store(true)
+	patience := s.patience()
+	grace := min(patience, freshTime)
+	var closing sync.WaitGroup
 	s.changing.Lock()
 	for a, l := range s.listeners {
-		l.stop()
 		delete(s.listeners, a)
+		closing.Go(func() { l.stop(grace) })
 	}
 	s.changing.Unlock()
+	closing.Wait()
+	s.http.SetKeepAlivesEnabled(false) // who has been answered is done
+	s.fresh.wait(grace)
 
-	patience := s.patience()
 	// The context that ended Run is over; the drain has a time of its own.
 	ctx, cancel := context.WithTimeout(s.ended, patience)
 	defer cancel()
@@ -335,7 +341,7 @@ func (s *Server) Reload(c *config.Config) error {
 	}
 	for a, l := range s.listeners {
 		if !keep[a] {
-			l.stop()
+			l.stop(0)
 			delete(s.listeners, a)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -62,11 +63,12 @@ type eventSink struct {
 type state struct {
 	guard   string // empty keeps nothing
 	certs   string
-	shares  bool   // session ticket keys are kept with certificates, not in memory only
-	spool   string // bodies on their way; empty is the system's temporary folder
-	patches string // added virtual patches; empty for none
-	book    string // data folder with the exclusions beside the configuration; empty for none
-	strict  bool   // a bad patch among them is an error, not left out with a word in the log
+	shares  bool           // session ticket keys are kept with certificates, not in memory only
+	spool   string         // bodies on their way; empty is the system's temporary folder
+	patches string         // added virtual patches; empty for none
+	book    string         // data folder with the exclusions beside the configuration; empty for none
+	sockets []net.Listener // handed over to the process; nil for none
+	strict  bool           // a bad patch among them is an error, not left out with a word in the log
 }
 
 func stateOf(c *config.Config) state {
@@ -100,7 +102,7 @@ func buildEdge(ctx context.Context, c *config.Config, at state, log zerolog.Logg
 	options := proxy.Options{
 		Front:  front,
 		Config: c, Logger: component(log, "proxy"), Registry: registry, Record: sink.record, Redact: sink.mask, TLS: certificates,
-		Middleware: rooms,
+		Middleware: rooms, Inherited: at.sockets,
 	}
 	if certificates != nil {
 		options.TicketKeys, options.ClientCAs = e.tickets.Keys, e.people.Pool

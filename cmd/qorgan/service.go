@@ -45,7 +45,11 @@ func (s *service) run() (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, records.close()) }()
-	e, err := buildEdge(soft, c, stateOf(c), log, registry, records.sink())
+	at := stateOf(c)
+	if at.sockets, err = handedOver(); err != nil {
+		return err
+	}
+	e, err := buildEdge(soft, c, at, log, registry, records.sink())
 	if err != nil {
 		return err
 	}
