@@ -122,6 +122,7 @@ func NewACME(o ACMEOptions) (*ACME, error) {
 	if o.Storage == nil {
 		o.Storage = Folder(o.Dir)
 	}
+	o.Storage = marked{o.Storage}
 	if o.Now == nil {
 		o.Now = time.Now
 	}

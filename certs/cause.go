@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"strings"
 	"time"
@@ -72,7 +71,7 @@ func (e *pausedError) Error() string {
 func causeOf(err error) Cause {
 	var limited *limitedError
 	var paused *pausedError
-	var path *fs.PathError
+	var storage *storageError
 	var provider *dns01.ProviderError
 	var record *dns01.RecordError
 	switch {
@@ -94,7 +93,7 @@ func causeOf(err error) Cause {
 		return CauseAsk
 	case errors.Is(err, errOwnLimit):
 		return CauseOwnLimit
-	case errors.As(err, &path), errors.Is(err, errSealed):
+	case errors.As(err, &storage), errors.Is(err, errSealed):
 		return CauseStorage
 	}
 	if p, ok := problem(err); ok {

@@ -208,9 +208,15 @@ func (l *Local) sign(name string) (*tls.Certificate, error) {
 // console: 1.2 and 1.3, forward-secret suites only, HTTP/2 offered first.
 func ServerConfig(get func(*tls.ClientHelloInfo) (*tls.Certificate, error)) *tls.Config {
 	return &tls.Config{
-		GetCertificate: get,
-		MinVersion:     tls.VersionTLS12,
-		NextProtos:     []string{"h2", "http/1.1"},
+		GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+			c, err := get(hello)
+			if errors.Is(err, errNotServed) {
+				return nil, nil // which tells the client unrecognized_name (RFC 6066, section 3)
+			}
+			return c, err
+		},
+		MinVersion: tls.VersionTLS12,
+		NextProtos: []string{"h2", "http/1.1"},
 		CipherSuites: []uint16{ // 1.2 only; 1.3 chooses for itself
 			tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
 			tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,

@@ -72,6 +72,9 @@ func (a *ACME) order(ctx context.Context, j *job, replaced *stored) (*stored, er
 	if err != nil {
 		return nil, fmt.Errorf("encode key: %w", err)
 	}
+	if err := a.shelf.writable(ctx); err != nil {
+		return nil, err // a certificate that can not be kept is one of the few an authority gives
+	}
 	var errs []error
 	for _, ca := range a.authorities {
 		got, err := ca.issue(ctx, j.name, key, replaced, a.solver(j.name))
@@ -87,12 +90,14 @@ func (a *ACME) order(ctx context.Context, j *job, replaced *stored) (*stored, er
 			errs = append(errs, fmt.Errorf("%s: read its certificate: %w", ca.host(), err))
 			continue
 		}
-		if err := a.shelf.save(ctx, ca.key, j.name, pem, got); err != nil {
-			return nil, err
+		fresh := &stored{pair: &pair, authority: ca.key, account: got.Account}
+		if fresh.unsaved = a.shelf.save(ctx, ca.key, j.name, pem, got); fresh.unsaved != nil {
+			a.log.Error().Err(fresh.unsaved).Str("name", j.name).Str("hint", "make room for, or open, the storage of certificates, then: qorgan certs renew "+j.name).
+				Msg("a certificate was issued and can not be kept: it is shown until the edge stops")
 		}
 		a.log.Info().Str("name", j.name).Str("authority", ca.host()).Time("expires", pair.Leaf.NotAfter).
 			Bool("renewal", replaced != nil).Msg("certificate issued")
-		return &stored{pair: &pair, authority: ca.key, account: got.Account}, nil
+		return fresh, nil
 	}
 	return nil, errors.Join(errs...)
 }

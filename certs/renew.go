@@ -34,7 +34,8 @@ type held struct {
 	adviceAt            time.Time // when the authority is asked again
 	obtained            time.Time // zero: by an earlier run
 	authority           string
-	told                bool // that it is overdue
+	told                bool  // that it is overdue
+	unsaved             error // why it is not in storage, nil when it is
 }
 
 // overdue reports whether it nears its end without a renewal having succeeded or
@@ -60,6 +61,11 @@ func byAge(name string, notBefore, notAfter time.Time) time.Time {
 // hold takes note of a certificate in storage. obtained says that it is new.
 func (a *ACME) hold(name string, cert *stored) {
 	a.note(name, cert.authority, cert.leaf())
+	a.mu.Lock()
+	if h := a.held[name]; h != nil {
+		h.unsaved = cert.unsaved
+	}
+	a.mu.Unlock()
 	a.poke()
 }
 

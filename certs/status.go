@@ -47,6 +47,8 @@ func (a *ACME) Status() []Status {
 		switch {
 		case !now.Before(h.notAfter):
 			s.State = Expired
+		case h.unsaved != nil:
+			s.State, s.Cause, s.Error = Late, CauseStorage, oneLine(h.unsaved)
 		case h.overdue(now):
 			s.State, s.Cause, s.Error = Late, CauseOverdue, "its renewal is not over yet"
 		}

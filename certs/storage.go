@@ -47,6 +47,7 @@ type stored struct {
 	pair      *tls.Certificate
 	authority string // key of who issued it
 	account   string // address of the account, empty when it is not known
+	unsaved   error  // why it is not on the shelf, nil when it is
 }
 
 func (s *stored) leaf() *x509.Certificate { return s.pair.Leaf }
@@ -189,6 +190,16 @@ func (s *shelf) setAside(ctx context.Context, why error, names ...string) error 
 			Msg("a stored certificate or key can not be used: set aside, a new one will be asked for")
 	}
 	return fs.ErrNotExist
+}
+
+// writable says why nothing can be put on the shelf, or nil. It writes as much as
+// a certificate takes.
+func (s *shelf) writable(ctx context.Context) error {
+	const name = "qorgan/writable"
+	if err := s.storage.Store(ctx, name, make([]byte, 16<<10)); err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	return nil
 }
 
 // save puts a certificate on the shelf, the key first: a certificate that is

@@ -37,6 +37,7 @@ http: 127.0.0.1:%d
 https: 127.0.0.1:%d
 console: {listen: "off"}
 log: {access: false, level: error}
+capacity: {client_connections: 100000} # they all have one address
 tls: {mode: acme, directory: %s, roots: authority.pem, orders: 100000}
 sites:
 `, httpPort, tlsPort, a.directory())
