@@ -78,8 +78,9 @@ SCANNED ?= 50000
 acme-scanner: ## NAMES (1000) certificates at the first handshake while a scanner tries SCANNED (50000) other names
 	cd certs/pebbletest && QORGAN_NAMES=$(NAMES) QORGAN_SCANNED=$(SCANNED) $(GO) test -count 1 -timeout 30m -run TestScanner -v .
 
-certs-bench: ## Handshakes of a manager of certificates against a bare TLS server, and ten thousand names in storage
-	$(GO) test ./certs -run TestManyNames -bench Handshake -count 1 -v
+certs-bench: ## Handshakes of an edge against a bare TLS server, taking turns, and ten thousand names in storage
+	$(GO) test ./certs -run TestManyNames -count 1 -v
+	$(GO) test ./proxy -run '^$$' -bench Handshakes -benchtime 30x -count 1
 
 N ?= 100000
 SEED ?= 0

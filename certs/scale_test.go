@@ -1,9 +1,7 @@
 package certs
 
 import (
-	"crypto/tls"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -84,50 +82,5 @@ func TestManyNames(t *testing.T) {
 	const itself = 4 << 20 // what a manager takes with no name at all
 	if grown > itself+2048*int64(n) {
 		t.Errorf("%d bytes for %d names that nobody asked for", grown, n)
-	}
-}
-
-// BenchmarkHandshake is whole handshakes over loopback, of a bare Go server with
-// one certificate and of a manager with many.
-func BenchmarkHandshake(b *testing.B) {
-	o := stocked(b, 1000)
-	a, err := NewACME(o)
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer a.Close()
-	one, err := a.load(b.Context(), "n0.example")
-	if err != nil {
-		b.Fatal(err)
-	}
-	bare := ServerConfig(nil)
-	bare.Certificates = []tls.Certificate{*one.pair}
-	for _, server := range []struct {
-		name   string
-		config *tls.Config
-	}{{"bare", bare}, {"manager", a.ServerConfig()}} {
-		b.Run(server.name, func(b *testing.B) {
-			l, err := tls.Listen("tcp", "127.0.0.1:0", server.config)
-			if err != nil {
-				b.Fatal(err)
-			}
-			defer l.Close()
-			go func() {
-				for {
-					c, err := l.Accept()
-					if err != nil {
-						return
-					}
-					go func(c net.Conn) { _ = c.(*tls.Conn).Handshake(); c.Close() }(c)
-				}
-			}()
-			for i := 0; b.Loop(); i++ {
-				c, err := tls.Dial("tcp", l.Addr().String(), &tls.Config{ServerName: fmt.Sprintf("n%d.example", i%1000), InsecureSkipVerify: true})
-				if err != nil {
-					b.Fatal(err)
-				}
-				c.Close()
-			}
-		})
 	}
 }
