@@ -227,6 +227,16 @@ func TestLook(t *testing.T) {
 			{Name: "tau.kz", Mode: config.Block, Profile: "generic", Level: 1},
 		}
 	}
+	s.options.Certificates = func() Certificates {
+		return Certificates{Names: []Certificate{
+			{Name: "nan.kz", State: "expired", NotAfter: now.Add(-24 * time.Hour), Cause: "unreached", Error: "connection refused", Next: now.Add(time.Hour)},
+			{Name: "tau.kz", State: "late", NotAfter: now.Add(5 * 24 * time.Hour), Cause: "ends", File: "/etc/qorgan/tau.pem"},
+			{Name: "kitap.kz", State: "valid", NotAfter: now.Add(30 * 24 * time.Hour), Next: now.Add(15 * 24 * time.Hour)},
+			{Name: "https://10.0.0.5", State: "late", NotAfter: now.Add(6 * 24 * time.Hour), Cause: "upstream-ends", Error: "its certificate ends soon, and no newer one is shown", Upstream: true},
+			{Name: "https://10.0.0.6", State: "failed", NotAfter: now.Add(60 * 24 * time.Hour), Cause: "upstream-name", Error: "its certificate is for cms.example.kz, not for 10.0.0.6", Upstream: true},
+			{Name: "https://10.0.0.7", State: "valid", NotAfter: now.Add(80 * 24 * time.Hour), Upstream: true},
+		}}
+	}
 	cookies := s.client.Jar.Cookies(&url.URL{Scheme: "http", Host: strings.TrimPrefix(s.url, "http://")})
 	t.Log("http://" + listen)
 	err := http.ListenAndServe(listen, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
