@@ -27,7 +27,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"qorgan": main})
+	testscript.Main(m, map[string]func(){"qorgan": main, "stuck": stuck})
 }
 
 // TestScripts runs the program as people do. Besides testscript's own commands:
