@@ -42,6 +42,9 @@ func Run(t *testing.T, open func(*testing.T) *store.DB) {
 		{"SitesMove", sitesMove},
 		{"TenantsGrowAndGo", tenantsGrowAndGo},
 		{"Members", members},
+		{"AlertNews", alertNews},
+		{"Busy", busy},
+		{"Leases", leases},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, open(t)) })
 	}
