@@ -70,6 +70,37 @@ type Console struct {
 	// alone; an edge keeps its own in its data folder, as a console does by
 	// default.
 	Store Secret `yaml:"store"`
+	// Mail is how alerts and reports go out by e-mail.
+	Mail Mail `yaml:"mail"`
+	// Telegram is how alerts go out by Telegram.
+	Telegram Telegram `yaml:"telegram"`
+	// InsideWebhooks permits webhooks and syslog at loopback and private
+	// addresses. Not by default: a person of the console could reach with them
+	// what only the console's machine can.
+	InsideWebhooks bool `yaml:"inside_webhooks"`
+}
+
+// Mail is a mail server that takes letters from the console. Port 465 speaks
+// TLS from the start; on every other it must offer STARTTLS, but on this
+// machine.
+type Mail struct {
+	// Server is the mail server, host:port: mail.example.kz:587. None by
+	// default: no letter goes out.
+	Server string `yaml:"server"`
+	// From is the sender's address. None by default; a server needs one.
+	From string `yaml:"from"`
+	// User is the name at the server. None by default.
+	User string `yaml:"user"`
+	// Password is the password at the server. None by default.
+	Password Secret `yaml:"password"`
+}
+
+// Telegram is a bot that tells alerts.
+type Telegram struct {
+	// Token is the bot's token, as @BotFather gave it. None by default.
+	Token Secret `yaml:"token"`
+	// API is the server of bots. https://api.telegram.org by default.
+	API *url.URL `yaml:"api"`
 }
 
 // Trusted says whose word on the client's address is taken.

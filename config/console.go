@@ -2,8 +2,10 @@ package config
 
 import (
 	"net"
+	"net/mail"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 )
 
@@ -55,5 +57,27 @@ func (k checker) consoleName() {
 			"a public authority issues no certificate for %q", u.Hostname())
 	case u.Scheme != "https":
 		k.wrong("console.url", "https://"+u.Host, "the console serves TLS, and %s is not https", u)
+	}
+}
+
+// alerts checks how alerts go out.
+func (k checker) alerts() {
+	m := k.Console.Mail
+	if m.Server != "" {
+		host, port, err := net.SplitHostPort(m.Server)
+		if n, bad := strconv.Atoi(port); err != nil || host == "" || bad != nil || n < 1 || n > 65535 {
+			k.wrong("console.mail.server", "mail.example.kz:587", "%q is not host:port", m.Server)
+		}
+		if a, err := mail.ParseAddress(m.From); err != nil || a.Address != m.From {
+			k.wrong("console.mail.from", "qorgan@example.kz", "%q is no e-mail address, and letters need a sender", m.From)
+		}
+	} else if m.From != "" || m.User != "" {
+		k.wrong("console.mail.server", "server: mail.example.kz:587", "letters need a mail server")
+	}
+	if (m.User == "") != (m.Password.Reveal() == "") {
+		k.wrong("console.mail.password", "user and password, or neither", "a user without a password, or a password without a user")
+	}
+	if message, hint := checkURL(k.Console.Telegram.API); message != "" {
+		k.wrong("console.telegram.api", hint, "%s", message)
 	}
 }

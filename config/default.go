@@ -1,6 +1,7 @@
 package config
 
 import (
+	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -13,13 +14,14 @@ import (
 // comments.
 func Default() *Config {
 	c := &Config{
-		Data:    dataFolder(),
-		HTTP:    []string{":8880"},
-		HTTPS:   []string{":8443"},
-		Console: Console{Listen: "127.0.0.1:9443", TLS: "internal", Keep: 90 * 24 * time.Hour, Space: 4 << 30},
-		TLS:     TLS{Mode: "internal"},
-		Log:     Log{Level: "info", Access: true},
-		Drain:   30 * time.Second,
+		Data:  dataFolder(),
+		HTTP:  []string{":8880"},
+		HTTPS: []string{":8443"},
+		Console: Console{Listen: "127.0.0.1:9443", TLS: "internal", Keep: 90 * 24 * time.Hour, Space: 4 << 30,
+			Telegram: Telegram{API: &url.URL{Scheme: "https", Host: "api.telegram.org"}}},
+		TLS:   TLS{Mode: "internal"},
+		Log:   Log{Level: "info", Access: true},
+		Drain: 30 * time.Second,
 	}
 	if mayBindLowPorts() {
 		c.HTTP, c.HTTPS = []string{":80"}, []string{":443"}

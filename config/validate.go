@@ -105,6 +105,7 @@ func (k checker) process() {
 		k.wrong("console.space", "4GiB", "%d bytes keep no incident", k.Console.Space)
 	}
 	k.consoleName()
+	k.alerts()
 	k.capacity()
 	if k.HTTP3 && (k.TLS.Mode == "off" || isOff(k.HTTPS) || len(k.HTTPS) == 0) {
 		k.wrong("http3", "https: :443 and tls: {mode: internal}, or leave it out", "HTTP/3 needs TLS listeners")

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -235,24 +234,35 @@ func insertNews(ctx context.Context, tx *sql.Tx, r AlertRule, f Finding, over bo
 	return err
 }
 
-// News returns what the channel is still to be told, oldest first, at most
-// limit, and how many there are in all.
-func (db *DB) News(ctx context.Context, channel int64, limit int) ([]News, int, error) {
+// Waiting is what a channel is still to be told.
+type Waiting struct {
+	News []News // the oldest
+	More int    // beyond News
+	Last int64  // ID of the newest, also of those beyond News
+}
+
+// Waiting returns what the channel is still to be told, at most limit of it
+// one by one.
+func (db *DB) Waiting(ctx context.Context, channel int64, limit int) (Waiting, error) {
+	var w Waiting
 	var total int
-	err := db.read.QueryRowContext(ctx, `SELECT count(*) FROM alert_news WHERE channel = ?`, channel).Scan(&total)
-	if err != nil || total == 0 {
-		return nil, 0, errors.Join(err)
+	err := db.read.QueryRowContext(ctx, `SELECT count(*), coalesce(max(id), 0) FROM alert_news WHERE channel = ?`, channel).Scan(&total, &w.Last)
+	if err == nil && total > 0 {
+		w.News, err = scanAll(ctx, db.read, scanNews, `SELECT id, channel, kind, site, object, count, within, over, urgent, at
+			FROM alert_news WHERE channel = ? AND id <= ? ORDER BY id LIMIT ?`, channel, w.Last, limit)
 	}
-	all, err := scanAll(ctx, db.read, func(rows *sql.Rows, n *News) error {
-		var within, over, urgent, at int64
-		err := rows.Scan(&n.ID, &n.Channel, (*string)(&n.Kind), &n.Site, &n.Object, &n.Count, &within, &over, &urgent, &at)
-		n.Within, n.Over, n.Urgent, n.At = time.Duration(within)*time.Second, over != 0, urgent != 0, time.UnixMicro(at).UTC()
-		return err
-	}, `SELECT id, channel, kind, site, object, count, within, over, urgent, at FROM alert_news WHERE channel = ? ORDER BY id LIMIT ?`, channel, limit)
 	if err != nil {
-		return nil, 0, fmt.Errorf("list news: %w", err)
+		return Waiting{}, fmt.Errorf("list news: %w", err)
 	}
-	return all, total, nil
+	w.More = total - len(w.News)
+	return w, nil
+}
+
+func scanNews(rows *sql.Rows, n *News) error {
+	var within, over, urgent, at int64
+	err := rows.Scan(&n.ID, &n.Channel, (*string)(&n.Kind), &n.Site, &n.Object, &n.Count, &within, &over, &urgent, &at)
+	n.Within, n.Over, n.Urgent, n.At = time.Duration(within)*time.Second, over != 0, urgent != 0, time.UnixMicro(at).UTC()
+	return err
 }
 
 // Delivered takes the channel's news up to and with the ID last away.
@@ -270,9 +280,21 @@ func (db *DB) Delivered(ctx context.Context, channel, last int64, at time.Time) 
 	return nil
 }
 
-// Undelivered notes a failure; the next try is not before next.
+// waitingLimit is how much news waits for a channel that fails.
+const waitingLimit = 1000
+
+// Undelivered notes a failure; the next try is not before next. Of what waits
+// the newest thousand stay.
 func (db *DB) Undelivered(ctx context.Context, channel int64, cause string, next time.Time) error {
-	_, err := db.exec(ctx, `UPDATE alert_channels SET tries = tries + 1, cause = ?, next = ? WHERE id = ?`, cause, next.UnixMicro(), channel)
+	err := db.update(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `DELETE FROM alert_news WHERE channel = ?1 AND id <=
+			(SELECT id FROM alert_news WHERE channel = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)`, channel, waitingLimit)
+		if err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `UPDATE alert_channels SET tries = tries + 1, cause = ?, next = ? WHERE id = ?`, cause, next.UnixMicro(), channel)
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("note failure of channel %d: %w", channel, err)
 	}

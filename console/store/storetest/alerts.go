@@ -42,12 +42,12 @@ func alertNews(t *testing.T, db *store.DB) {
 	}
 	wants := func(want ...string) {
 		t.Helper()
-		news, total, err := db.News(ctx, id, 10)
-		if err != nil || total != len(want) {
-			t.Fatalf("%d news, %v; want %v", total, err, want)
+		waiting, err := db.Waiting(ctx, id, 10)
+		if err != nil {
+			t.Fatal(err)
 		}
 		var got []string
-		for _, n := range news {
+		for _, n := range waiting.News {
 			text := string(n.Kind) + " " + n.Object
 			if n.Over {
 				text += " over"
@@ -62,8 +62,12 @@ func alertNews(t *testing.T, db *store.DB) {
 	note(client, start.Add(time.Minute), store.Finding{Object: "203.0.113.1", Count: 90}) // not news again
 	note(edge, start, store.Finding{Object: "e1"})
 	wants("client 203.0.113.1", "edge e1")
-	news, _, _ := db.News(ctx, id, 1)
-	if len(news) != 1 || news[0].Count != 60 || news[0].Within != time.Minute {
+	waiting, err := db.Waiting(ctx, id, 1)
+	if err != nil || len(waiting.News) != 1 || waiting.More != 1 || waiting.Last <= waiting.News[0].ID {
+		t.Fatalf("Waiting = %+v, %v", waiting, err)
+	}
+	news := waiting.News
+	if news[0].Count != 60 || news[0].Within != time.Minute {
 		t.Errorf("first of the news = %+v", news)
 	}
 	if err := db.Undelivered(ctx, id, "refused", start.Add(time.Minute)); err != nil {
