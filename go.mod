@@ -9,6 +9,8 @@ require (
 	github.com/corazawaf/coraza-coreruleset/v4 v4.25.0 // the Core Rule Set and its regression tests
 	github.com/corazawaf/coraza/v3 v3.8.1 // the judge; 3.8.1 at least, for ten advisories fixed in it
 	github.com/corazawaf/libinjection-go v0.3.3 // the judge's own detector of SQL and scripts, asked by the fast path
+	github.com/emersion/go-sasl v0.0.0-20241020182733-b788ff22d5a6 // tests: how a mail client signs in
+	github.com/emersion/go-smtp v0.25.1 // tests: a mail server
 	github.com/fsnotify/fsnotify v1.10.1 // a configuration that changes is taken
 	github.com/go-acme/lego/v5 v5.6.0 // records in the DNS of a dozen services (DNS-01), imported one by one; only certs/dns01/providers may import it
 	github.com/goccy/go-yaml v1.19.2 // YAML with line and column; only config may import it
@@ -22,6 +24,7 @@ require (
 	github.com/quic-go/quic-go v0.65.0 // HTTP/3, where a configuration asks for it; only proxy may import it
 	github.com/rogpeppe/go-internal v1.16.0 // test: the command line as scripts
 	github.com/rs/zerolog v1.35.1 // the log
+	github.com/wneessen/go-mail v0.8.1 // e-mail of the console's alerts: headers, encodings, STARTTLS and authentication
 	go.uber.org/zap v1.28.0 // indirect; certmagic logs through it; adapted to our log
 	golang.org/x/crypto v0.58.0 // argon2id for passwords
 	golang.org/x/net v0.62.0 // international host names; HTML entities; test: HTTP/2 frames
@@ -70,7 +73,6 @@ require (
 	github.com/tidwall/match v1.1.1 // indirect
 	github.com/tidwall/pretty v1.2.1 // indirect
 	github.com/valllabh/ocsf-schema-golang v1.0.3 // indirect
-	github.com/wneessen/go-mail v0.8.1 // e-mail of the console's alerts: headers, encodings, STARTTLS and authentication
 	github.com/zeebo/blake3 v0.2.4 // indirect
 	go.uber.org/multierr v1.11.0 // indirect
 	go.uber.org/zap/exp v0.3.0 // indirect

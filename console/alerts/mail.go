@@ -39,17 +39,19 @@ func (p Post) mail(ctx context.Context, c store.Channel, l Letter) error {
 	// Vacation notices and the like must not be sent in answer (RFC 3834).
 	m.SetGenHeader("Auto-Submitted", "auto-generated")
 
+	auth := mail.SMTPAuthAutoDiscover
 	options := []mail.Option{mail.WithPort(number), mail.WithTimeout(deliveryTime)}
 	switch {
 	case number == submissions:
 		options = append(options, mail.WithSSL())
 	case loopback(host):
 		options = append(options, mail.WithTLSPolicy(mail.TLSOpportunistic))
+		auth = mail.SMTPAuthPlainNoEnc // it does not leave the machine
 	default:
 		options = append(options, mail.WithTLSPolicy(mail.TLSMandatory))
 	}
 	if p.Mail.User != "" {
-		options = append(options, mail.WithSMTPAuth(mail.SMTPAuthAutoDiscover),
+		options = append(options, mail.WithSMTPAuth(auth),
 			mail.WithUsername(p.Mail.User), mail.WithPassword(p.Mail.Password.Reveal()))
 	}
 	client, err := mail.NewClient(host, options...)
