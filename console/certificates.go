@@ -3,6 +3,8 @@ package console
 import (
 	"slices"
 	"time"
+
+	"github.com/qorgan/qorgan/console/alerts"
 )
 
 // certificatesLimit is the most names on the page; those that need somebody
@@ -130,4 +132,17 @@ func (s *Server) certificateNeeds(v *visit) []need {
 		}
 	}
 	return slices.DeleteFunc(kinds, func(n need) bool { return n.N == 0 })
+}
+
+// endOfCertificates is what alerts look at.
+func (s *Server) endOfCertificates() []alerts.Certificate {
+	if s.options.Certificates == nil {
+		return nil
+	}
+	var all []alerts.Certificate
+	for _, c := range s.options.Certificates().Names {
+		wrong := c.State == "expired" || c.State == "failed" || c.State == "late"
+		all = append(all, alerts.Certificate{Name: c.Name, NotAfter: c.NotAfter, Wrong: wrong})
+	}
+	return all
 }

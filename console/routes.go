@@ -19,7 +19,7 @@ func (s *Server) routes() http.Handler {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		w.Write([]byte("ok\n"))
 	})
-	// From the outside in: a panic becomes an vouch of 500, every answer gets
+	// From the outside in: a panic becomes an answer of 500, every answer gets
 	// its headers, a request that another site caused changes nothing.
 	return s.protect(s.headers(s.sameOrigin(mux)))
 }
@@ -55,6 +55,13 @@ func (s *Server) table() []route {
 		{"POST /sites/reload", s.reload, machine},
 		{"POST /sites/fast-path", s.settle, machine},
 		{"GET /trail", s.trail, see},
+
+		{"GET /alerts", s.alerts, see},
+		{"POST /alerts/channels", s.addChannel, vouch},
+		{"POST /alerts/channels/{id}/try", s.tryChannel, vouch},
+		{"POST /alerts/channels/{id}/remove", s.removeChannel, vouch},
+		{"POST /alerts/rules", s.addAlert, vouch},
+		{"POST /alerts/rules/{id}/remove", s.removeAlert, vouch},
 
 		{"GET /account", s.account, see},
 		{"POST /account/password", s.changePassword, see},

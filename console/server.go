@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/qorgan/qorgan/config"
+	"github.com/qorgan/qorgan/console/alerts"
 	"github.com/qorgan/qorgan/console/store"
 	"github.com/qorgan/qorgan/report"
 )
@@ -64,6 +65,10 @@ type Options struct {
 	// process. Optional.
 	Certificates func() Certificates
 
+	// Post is how alerts go out. Without a mail server and a bot they reach
+	// webhooks and syslog servers only.
+	Post alerts.Post
+
 	Location *time.Location // in which times are shown; time.Local by default
 	Keep     time.Duration  // how long events are kept; 90 days by default
 	MaxBytes int64          // most the store may take; 4 GiB by default
@@ -89,6 +94,7 @@ type Server struct {
 	handler  http.Handler
 	hashes   *hasher
 	throttle *throttle
+	desk     *alerts.Desk
 	proofs   chan struct{} // one place for each search for an exclusion at a time
 	now      func() time.Time
 
@@ -129,6 +135,9 @@ func New(o Options) (*Server, error) {
 		return nil, fmt.Errorf("console: %w", err)
 	}
 	if s.pages, err = loadPages(); err != nil {
+		return nil, fmt.Errorf("console: %w", err)
+	}
+	if err := s.openDesk(); err != nil {
 		return nil, fmt.Errorf("console: %w", err)
 	}
 	s.handler = s.routes()
@@ -219,6 +228,7 @@ func (s *Server) Run(ctx context.Context) error {
 		return nil
 	})
 	s.startJobs(ctx, group)
+	group.Go(func() error { return s.desk.Run(ctx) })
 	return group.Wait()
 }
 

@@ -44,6 +44,11 @@ const (
 	actNoAuthenticator = "authenticator-removed"
 	actNewCodes        = "recovery-codes-made"
 
+	actAddChannel    = "channel-added"
+	actRemoveChannel = "channel-removed"
+	actAddAlert      = "alert-added"
+	actRemoveAlert   = "alert-removed"
+
 	trailLength     = 100
 	trailObjectSize = 200
 )

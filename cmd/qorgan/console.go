@@ -14,6 +14,7 @@ import (
 	"github.com/qorgan/qorgan/certs"
 	"github.com/qorgan/qorgan/config"
 	"github.com/qorgan/qorgan/console"
+	"github.com/qorgan/qorgan/console/alerts"
 	"github.com/qorgan/qorgan/console/fleet"
 )
 
@@ -101,6 +102,7 @@ func buildConsole(c *config.Config, r *records, log zerolog.Logger, acme *certs.
 		return nil, err
 	}
 	o.Store, o.Listen, o.TLS, o.Logger = r.db, c.Console.Listen, certificates, log
+	o.Post = alerts.Post{Mail: c.Console.Mail, Telegram: c.Console.Telegram, Inside: c.Console.InsideWebhooks}
 	o.Queue, o.Keep, o.MaxBytes = r.queue.Stats, c.Console.Keep, c.Console.Space
 	if c.Console.URL != nil {
 		o.BaseURL = c.Console.URL.String()

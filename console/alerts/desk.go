@@ -86,7 +86,7 @@ func (d *Desk) turn(ctx context.Context) error {
 	if err != nil || !mine {
 		return err
 	}
-	channels, err := d.options.Store.Channels(ctx)
+	channels, err := d.options.Store.EveryChannel(ctx)
 	if err != nil || len(channels) == 0 {
 		return err
 	}

@@ -70,12 +70,12 @@ func newScene(t *testing.T, c store.Channel, rules ...store.AlertRule) *scene {
 	server := httptest.NewServer(s.hook)
 	t.Cleanup(server.Close)
 	c.Kind, c.Address, c.Made = store.ByWebhook, server.URL, s.now
-	if s.channel, err = db.InsertChannel(t.Context(), c); err != nil {
+	if s.channel, err = db.InsertChannel(t.Context(), store.Whole(), c); err != nil {
 		t.Fatal(err)
 	}
 	for _, r := range rules {
 		r.Made = s.now
-		if err := db.InsertAlertRule(t.Context(), r); err != nil {
+		if err := db.InsertAlertRule(t.Context(), store.Whole(), r); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -185,7 +185,7 @@ func TestDeliveryIsTriedAgain(t *testing.T) {
 	}
 	s.hook.broken = false
 	s.hook.mu.Unlock()
-	channels, err := s.db.Channels(t.Context())
+	channels, err := s.db.Channels(t.Context(), store.Whole())
 	if err != nil || channels[0].Cause != "refused" || channels[0].Tries < 3 {
 		t.Errorf("the channel: %+v, %v", channels, err)
 	}
@@ -196,7 +196,7 @@ func TestDeliveryIsTriedAgain(t *testing.T) {
 func TestSilentEdgeAndCertificate(t *testing.T) {
 	s := newScene(t, store.Channel{}, Rule(store.OnEdge), Rule(store.OnCertificate), Rule(store.OnLoss))
 	code := []byte("code")
-	if err := s.db.InsertInvitation(t.Context(), code, "admin", s.now.Add(time.Hour)); err != nil {
+	if err := s.db.InsertInvitation(t.Context(), store.Whole(), code, "admin", s.now.Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.db.Enroll(t.Context(), code, store.Edge{ID: "e1", Name: "almaty", Key: make([]byte, 32), Enrolled: s.now}); err != nil {

@@ -33,7 +33,7 @@ const Longest = time.Hour
 // look takes down what every rule holds of now. A rule that cannot be looked
 // at does not keep the others from it.
 func (d *Desk) look(ctx context.Context, now time.Time) error {
-	rules, err := d.options.Store.AlertRules(ctx)
+	rules, err := d.options.Store.EveryAlertRule(ctx)
 	if err != nil {
 		return err
 	}
@@ -50,18 +50,25 @@ func (d *Desk) look(ctx context.Context, now time.Time) error {
 
 // find returns the objects of which r holds.
 func (d *Desk) find(ctx context.Context, r store.AlertRule, now time.Time) ([]store.Finding, error) {
+	scope, err := d.options.Store.Narrow(ctx, store.Whole(), r.Tenant)
+	if err != nil {
+		return nil, err
+	}
 	from := now.Add(-r.Within)
 	switch r.Kind {
 	case store.OnClient:
-		return d.options.Store.BusyClients(ctx, from, r.Site, r.Count)
+		return d.options.Store.BusyClients(ctx, scope, from, r.Site, r.Count)
 	case store.OnSite:
-		return d.options.Store.BusySites(ctx, from, r.Site, r.Count)
+		return d.options.Store.BusySites(ctx, scope, from, r.Site, r.Count)
 	case store.OnCertificate:
+		if !scope.Whole() {
+			return nil, nil // they are of this machine's own edge
+		}
 		return d.certificates(r, now), nil
 	case store.OnEdge:
-		return d.silent(ctx, from)
+		return d.silent(ctx, scope, from)
 	case store.OnLoss:
-		return d.losses(ctx, from)
+		return d.losses(ctx, scope, from)
 	}
 	return nil, nil
 }
@@ -79,8 +86,8 @@ func (d *Desk) certificates(r store.AlertRule, now time.Time) (found []store.Fin
 	return found
 }
 
-func (d *Desk) silent(ctx context.Context, since time.Time) (found []store.Finding, err error) {
-	edges, err := d.options.Store.Edges(ctx)
+func (d *Desk) silent(ctx context.Context, scope store.Scope, since time.Time) (found []store.Finding, err error) {
+	edges, err := d.options.Store.Edges(ctx, scope)
 	if err != nil {
 		return nil, err
 	}
@@ -92,8 +99,8 @@ func (d *Desk) silent(ctx context.Context, since time.Time) (found []store.Findi
 	return found, nil
 }
 
-func (d *Desk) losses(ctx context.Context, from time.Time) ([]store.Finding, error) {
-	losses, err := d.options.Store.Losses(ctx, from)
+func (d *Desk) losses(ctx context.Context, scope store.Scope, from time.Time) ([]store.Finding, error) {
+	losses, err := d.options.Store.Losses(ctx, scope, from)
 	if err != nil || len(losses) == 0 {
 		return nil, err
 	}

@@ -23,6 +23,7 @@ const (
 // Channel is somebody who is told.
 type Channel struct {
 	ID          int64
+	Tenant      int64 // whose news it is told
 	Kind        ChannelKind
 	Address     string // e-mail address, number of a chat, URL
 	Secret      []byte // signs a webhook
@@ -54,6 +55,7 @@ var lasting = []AlertKind{OnCertificate, OnEdge}
 // AlertRule says of what to tell.
 type AlertRule struct {
 	ID     int64
+	Tenant int64
 	Kind   AlertKind
 	Site   string        // empty: all
 	Count  int64         // refusals that are still no news
@@ -87,12 +89,25 @@ type Finding struct {
 // before it is news once more.
 const again = time.Hour
 
-// InsertChannel stores a channel and returns its ID.
-func (db *DB) InsertChannel(ctx context.Context, c Channel) (id int64, err error) {
+// own is the condition for what is of the tenant at the top of s itself, and
+// not of those below it.
+func (s Scope) own() (condition string, args []any) {
+	if !s.some {
+		return "1 = 0", nil
+	}
+	return "tenant = ?", []any{s.at.tenant}
+}
+
+// InsertChannel stores a channel of the tenant at the top of s and returns its
+// ID.
+func (db *DB) InsertChannel(ctx context.Context, s Scope, c Channel) (id int64, err error) {
 	err = db.update(ctx, func(tx *sql.Tx) error {
-		return tx.QueryRowContext(ctx, `INSERT INTO alert_channels (kind, address, secret, language, quiet, loud, person, made, sent, next, tries, cause)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, '') RETURNING id`,
-			string(c.Kind), c.Address, append([]byte{}, c.Secret...), c.Language, c.Quiet, c.Loud, c.Person, c.Made.UnixMicro()).Scan(&id)
+		if !s.some {
+			return ErrNotFound
+		}
+		return tx.QueryRowContext(ctx, `INSERT INTO alert_channels (tenant, kind, address, secret, language, quiet, loud, person, made, sent, next, tries, cause)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, '') RETURNING id`,
+			s.at.tenant, string(c.Kind), c.Address, append([]byte{}, c.Secret...), c.Language, c.Quiet, c.Loud, c.Person, c.Made.UnixMicro()).Scan(&id)
 	})
 	if err != nil {
 		return 0, fmt.Errorf("store channel: %w", err)
@@ -100,10 +115,21 @@ func (db *DB) InsertChannel(ctx context.Context, c Channel) (id int64, err error
 	return id, nil
 }
 
-// Channels returns all channels, in the order in which they were made.
-func (db *DB) Channels(ctx context.Context) ([]Channel, error) {
-	all, err := scanAll(ctx, db.read, scanChannel,
-		`SELECT id, kind, address, secret, language, quiet, loud, person, made, sent, next, tries, cause FROM alert_channels ORDER BY id`)
+// Channels returns the channels of the tenant at the top of s, in the order in
+// which they were made.
+func (db *DB) Channels(ctx context.Context, s Scope) ([]Channel, error) {
+	where, args := s.own()
+	return db.channels(ctx, where, args...)
+}
+
+// EveryChannel returns the channels of all tenants: it is for what tells them.
+func (db *DB) EveryChannel(ctx context.Context) ([]Channel, error) {
+	return db.channels(ctx, "1 = 1")
+}
+
+func (db *DB) channels(ctx context.Context, where string, args ...any) ([]Channel, error) {
+	all, err := scanAll(ctx, db.read, scanChannel, `SELECT id, tenant, kind, address, secret, language, quiet, loud, person, made, sent, next, tries, cause
+		FROM alert_channels WHERE `+where+` ORDER BY id`, args...)
 	if err != nil {
 		return nil, fmt.Errorf("list channels: %w", err)
 	}
@@ -112,7 +138,7 @@ func (db *DB) Channels(ctx context.Context) ([]Channel, error) {
 
 func scanChannel(rows *sql.Rows, c *Channel) error {
 	var made, sent, next int64
-	err := rows.Scan(&c.ID, (*string)(&c.Kind), &c.Address, &c.Secret, &c.Language, &c.Quiet, &c.Loud, &c.Person, &made, &sent, &next, &c.Tries, &c.Cause)
+	err := rows.Scan(&c.ID, &c.Tenant, (*string)(&c.Kind), &c.Address, &c.Secret, &c.Language, &c.Quiet, &c.Loud, &c.Person, &made, &sent, &next, &c.Tries, &c.Cause)
 	c.Made, c.Sent, c.Next = time.UnixMicro(made).UTC(), sometime(sent), sometime(next)
 	return err
 }
@@ -125,43 +151,60 @@ func sometime(micro int64) time.Time {
 	return time.UnixMicro(micro).UTC()
 }
 
-// DeleteChannel deletes a channel and what it was still to be told. It returns
-// ErrNotFound when there is none.
-func (db *DB) DeleteChannel(ctx context.Context, id int64) error {
-	return db.deleteOne(ctx, "channel", `DELETE FROM alert_channels WHERE id = ?`, id)
+// DeleteChannel deletes a channel of the tenant at the top of s and what it was
+// still to be told. It returns ErrNotFound when there is none.
+func (db *DB) DeleteChannel(ctx context.Context, s Scope, id int64) error {
+	return db.deleteOne(ctx, "channel", `DELETE FROM alert_channels`, s, id)
 }
 
-// InsertAlertRule stores a rule.
-func (db *DB) InsertAlertRule(ctx context.Context, r AlertRule) error {
-	_, err := db.exec(ctx, `INSERT INTO alert_rules (kind, site, count, within, urgent, person, made) VALUES (?, ?, ?, ?, ?, ?, ?)`,
-		string(r.Kind), r.Site, r.Count, int64(r.Within/time.Second), number(r.Urgent), r.Person, r.Made.UnixMicro())
+// InsertAlertRule stores a rule of the tenant at the top of s.
+func (db *DB) InsertAlertRule(ctx context.Context, s Scope, r AlertRule) error {
+	if !s.some {
+		return fmt.Errorf("store alert rule: %w", ErrNotFound)
+	}
+	_, err := db.exec(ctx, `INSERT INTO alert_rules (tenant, kind, site, count, within, urgent, person, made) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+		s.at.tenant, string(r.Kind), r.Site, r.Count, int64(r.Within/time.Second), number(r.Urgent), r.Person, r.Made.UnixMicro())
 	if err != nil {
 		return fmt.Errorf("store alert rule: %w", err)
 	}
 	return nil
 }
 
-// AlertRules returns all rules, in the order in which they were made.
-func (db *DB) AlertRules(ctx context.Context) ([]AlertRule, error) {
+// AlertRules returns the rules of the tenant at the top of s, in the order in
+// which they were made.
+func (db *DB) AlertRules(ctx context.Context, s Scope) ([]AlertRule, error) {
+	where, args := s.own()
+	return db.alertRules(ctx, where, args...)
+}
+
+// EveryAlertRule returns the rules of all tenants: it is for what looks after
+// them.
+func (db *DB) EveryAlertRule(ctx context.Context) ([]AlertRule, error) {
+	return db.alertRules(ctx, "1 = 1")
+}
+
+func (db *DB) alertRules(ctx context.Context, where string, args ...any) ([]AlertRule, error) {
 	all, err := scanAll(ctx, db.read, func(rows *sql.Rows, r *AlertRule) error {
 		var within, urgent, made int64
-		err := rows.Scan(&r.ID, (*string)(&r.Kind), &r.Site, &r.Count, &within, &urgent, &r.Person, &made)
+		err := rows.Scan(&r.ID, &r.Tenant, (*string)(&r.Kind), &r.Site, &r.Count, &within, &urgent, &r.Person, &made)
 		r.Within, r.Urgent, r.Made = time.Duration(within)*time.Second, urgent != 0, time.UnixMicro(made).UTC()
 		return err
-	}, `SELECT id, kind, site, count, within, urgent, person, made FROM alert_rules ORDER BY id`)
+	}, `SELECT id, tenant, kind, site, count, within, urgent, person, made FROM alert_rules WHERE `+where+` ORDER BY id`, args...)
 	if err != nil {
 		return nil, fmt.Errorf("list alert rules: %w", err)
 	}
 	return all, nil
 }
 
-// DeleteAlertRule deletes a rule. It returns ErrNotFound when there is none.
-func (db *DB) DeleteAlertRule(ctx context.Context, id int64) error {
-	return db.deleteOne(ctx, "alert rule", `DELETE FROM alert_rules WHERE id = ?`, id)
+// DeleteAlertRule deletes a rule of the tenant at the top of s. It returns
+// ErrNotFound when there is none.
+func (db *DB) DeleteAlertRule(ctx context.Context, s Scope, id int64) error {
+	return db.deleteOne(ctx, "alert rule", `DELETE FROM alert_rules`, s, id)
 }
 
-func (db *DB) deleteOne(ctx context.Context, what, query string, id int64) error {
-	n, err := db.exec(ctx, query, id)
+func (db *DB) deleteOne(ctx context.Context, what, statement string, s Scope, id int64) error {
+	where, args := s.own()
+	n, err := db.exec(ctx, statement+` WHERE `+where+` AND id = ?`, append(args, id)...)
 	if err == nil && n == 0 {
 		err = ErrNotFound
 	}
@@ -178,8 +221,8 @@ func number(yes bool) int64 {
 	return 0
 }
 
-// Note takes what the rule holds of now and makes news, for every channel, of
-// what is new, and of what is over where that is news.
+// Note takes what the rule holds of now and makes news, for every channel of
+// its tenant, of what is new, and of what is over where that is news.
 func (db *DB) Note(ctx context.Context, r AlertRule, found []Finding, now time.Time) error {
 	err := db.update(ctx, func(tx *sql.Tx) error {
 		type state struct {
@@ -229,8 +272,8 @@ func (db *DB) Note(ctx context.Context, r AlertRule, found []Finding, now time.T
 
 func insertNews(ctx context.Context, tx *sql.Tx, r AlertRule, f Finding, over bool, now time.Time) error {
 	_, err := tx.ExecContext(ctx, `INSERT INTO alert_news (channel, kind, site, object, count, within, over, urgent, at)
-		SELECT id, ?, ?, ?, ?, ?, ?, ?, ? FROM alert_channels`,
-		string(r.Kind), r.Site, f.Object, f.Count, int64(r.Within/time.Second), number(over), number(r.Urgent), now.UnixMicro())
+		SELECT id, ?, ?, ?, ?, ?, ?, ?, ? FROM alert_channels WHERE tenant = ?`,
+		string(r.Kind), r.Site, f.Object, f.Count, int64(r.Within/time.Second), number(over), number(r.Urgent), now.UnixMicro(), r.Tenant)
 	return err
 }
 
@@ -314,32 +357,45 @@ func (db *DB) Lease(ctx context.Context, name, holder string, now, until time.Ti
 }
 
 // BusyClients returns the clients that were refused more than limit times at
-// or after from, on one site or, when site is empty, on all together; the
-// busiest first, at most fifty. Refusals that a flood made to counts are not
+// or after from, within s, on one site or, when site is empty, on all together;
+// the busiest first, at most fifty. Refusals that a flood made to counts are not
 // among them.
-func (db *DB) BusyClients(ctx context.Context, from time.Time, site string, limit int64) ([]Finding, error) {
-	return db.busy(ctx, `SELECT client, count(*) FROM events
-		WHERE key >= ?1 AND action = 'blocked' AND client IS NOT NULL AND (?2 = '' OR site = ?2)
-		GROUP BY client HAVING count(*) > ?3 ORDER BY 2 DESC LIMIT 50`, func(rows *sql.Rows, f *Finding) error {
+func (db *DB) BusyClients(ctx context.Context, s Scope, from time.Time, site string, limit int64) ([]Finding, error) {
+	where, args := busyWhere(s, site, "key >= ?", firstKey(from))
+	return db.busy(ctx, `SELECT client, count(*) FROM events WHERE client IS NOT NULL AND `+where+`
+		GROUP BY client HAVING count(*) > ? ORDER BY 2 DESC LIMIT 50`, func(rows *sql.Rows, f *Finding) error {
 		var client []byte
 		err := rows.Scan(&client, &f.Count)
 		if a, ok := netip.AddrFromSlice(client); ok {
 			f.Object = a.Unmap().String()
 		}
 		return err
-	}, firstKey(from), site, limit)
+	}, append(args, limit)...)
 }
 
-// BusySites returns the sites with more than limit refusals at or after from,
-// those of floods among them; the busiest first, at most fifty.
-func (db *DB) BusySites(ctx context.Context, from time.Time, site string, limit int64) ([]Finding, error) {
+// BusySites returns the sites within s with more than limit refusals at or
+// after from, those of floods among them; the busiest first, at most fifty.
+func (db *DB) BusySites(ctx context.Context, s Scope, from time.Time, site string, limit int64) ([]Finding, error) {
+	events, args := busyWhere(s, site, "key >= ?", firstKey(from))
+	floods, more := busyWhere(s, site, "last >= ?", from.UnixMicro())
 	return db.busy(ctx, `SELECT a.site, sum(a.n) FROM (
-			SELECT site, count(*) AS n FROM events WHERE key >= ?1 AND action = 'blocked' AND (?2 = '' OR site = ?2) GROUP BY site
+			SELECT site, count(*) AS n FROM events WHERE `+events+` GROUP BY site
 			UNION ALL
-			SELECT site, sum(count) AS n FROM tallies WHERE last >= ?3 AND action = 'blocked' AND (?2 = '' OR site = ?2) GROUP BY site
-		) AS a GROUP BY a.site HAVING sum(a.n) > ?4 ORDER BY 2 DESC LIMIT 50`, func(rows *sql.Rows, f *Finding) error {
+			SELECT site, sum(count) AS n FROM tallies WHERE `+floods+` GROUP BY site
+		) AS a GROUP BY a.site HAVING sum(a.n) > ? ORDER BY 2 DESC LIMIT 50`, func(rows *sql.Rows, f *Finding) error {
 		return rows.Scan(&f.Object, &f.Count)
-	}, firstKey(from), site, from.UnixMicro(), limit)
+	}, append(append(args, more...), limit)...)
+}
+
+// busyWhere is the condition for refusals within s, since some time, on one
+// site or, when site is empty, on all.
+func busyWhere(s Scope, site, since string, from int64) (condition string, args []any) {
+	condition, args = s.sql("")
+	condition, args = since+" AND action = 'blocked' AND "+condition, append([]any{from}, args...)
+	if site != "" {
+		condition, args = condition+" AND site = ?", append(args, site)
+	}
+	return condition, args
 }
 
 func (db *DB) busy(ctx context.Context, query string, scan func(*sql.Rows, *Finding) error, args ...any) ([]Finding, error) {

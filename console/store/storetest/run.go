@@ -43,6 +43,7 @@ func Run(t *testing.T, open func(*testing.T) *store.DB) {
 		{"TenantsGrowAndGo", tenantsGrowAndGo},
 		{"Members", members},
 		{"AlertNews", alertNews},
+		{"AlertsOfTenants", alertsOfTenants},
 		{"Busy", busy},
 		{"Leases", leases},
 	} {

@@ -1,6 +1,7 @@
--- Whom to tell.
+-- Whom a tenant has told.
 CREATE TABLE alert_channels (
     id       INTEGER PRIMARY KEY,
+    tenant   INTEGER NOT NULL REFERENCES tenants (id) ON DELETE CASCADE,
     kind     TEXT    NOT NULL, -- mail, telegram, webhook, syslog
     address  TEXT    NOT NULL,
     secret   BLOB    NOT NULL, -- signs a webhook; empty for others
@@ -18,6 +19,7 @@ CREATE TABLE alert_channels (
 -- Of what to tell.
 CREATE TABLE alert_rules (
     id     INTEGER PRIMARY KEY,
+    tenant INTEGER NOT NULL REFERENCES tenants (id) ON DELETE CASCADE,
     kind   TEXT    NOT NULL, -- client, site, certificate, edge, loss
     site   TEXT    NOT NULL, -- empty: all
     count  INTEGER NOT NULL, -- refusals that are still no news
