@@ -317,13 +317,12 @@ func (s *Server) renderAlerts(w http.ResponseWriter, r *http.Request, v *visit, 
 	for _, kind := range alertKinds {
 		page.Forms = append(page.Forms, alertForm{Kind: kind, Parts: alertParts(v.words, kind), Urgent: alerts.Rule(kind).Urgent})
 	}
-	if s.options.Sites != nil {
-		for i, site := range s.options.Sites() {
-			if i == maxDatalist {
-				break
-			}
-			page.Sites = append(page.Sites, site.Name)
-		}
+	sites, err := s.ownSites(r, v)
+	if err != nil {
+		return err
+	}
+	for _, site := range sites[:min(len(sites), maxDatalist)] {
+		page.Sites = append(page.Sites, site.Name)
 	}
 	page.Mail, page.Telegram = s.options.Post.Mail.Server != "", s.options.Post.Telegram.Token.Reveal() != ""
 	page.Section = "account"

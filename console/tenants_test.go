@@ -74,7 +74,13 @@ func newTown(t *testing.T) *town {
 		}))
 		must(c.db.InsertAct(ctx, store.Act{Time: now, Person: who.name + "-actor", Act: actExport, Tenant: who.scope.Tenant()}))
 		p := c.person(who.scope, store.Owner, who.name+"-person")
+		channel, err := c.db.InsertChannel(ctx, who.scope, store.Channel{Kind: store.BySyslog, Address: "tls://" + who.name + ".kz:6514", Made: now})
+		must(err)
+		must(c.db.InsertAlertRule(ctx, who.scope, store.AlertRule{Kind: store.OnSite, Site: who.name + ".kz", Count: 1, Within: time.Minute, Made: now}))
+		alert, err := c.db.AlertRules(ctx, who.scope)
+		must(err)
 		ids := map[string]string{
+			"channels": fmt.Sprint(channel), "rules": fmt.Sprint(alert[0].ID),
 			"incidents": e.ID, "edges": edge, "exclusions": who.name + "-exclusion", "people": fmt.Sprint(p.ID), "invitations": handle,
 			"tenants": fmt.Sprint(who.scope.Tenant()),
 		}
@@ -195,6 +201,10 @@ func (c *town) everything() string {
 		add(acts, err)
 		events, err := c.db.Events(ctx, s, store.Query{})
 		add(events.Events, err)
+		channels, err := c.db.Channels(ctx, s)
+		add(channels, err)
+		alerts, err := c.db.AlertRules(ctx, s)
+		add(alerts, err)
 	}
 	add(c.decidedElsewhere(), nil)
 	text, err := json.Marshal(all)
@@ -212,7 +222,7 @@ func (c *town) decidedElsewhere() []string {
 // unknown ids, by the path that takes them.
 var unknownIDs = map[string]string{
 	"incidents": "019ab000-0000-7000-8000-000000000000", "edges": "no-edge", "exclusions": "no-exclusion", "people": "999999",
-	"invitations": "no-handle", "tenants": "999999999",
+	"invitations": "no-handle", "tenants": "999999999", "channels": "999999", "rules": "999999",
 }
 
 // hostileQuery has in every parameter something of others.
@@ -224,7 +234,7 @@ func kindOf(pattern string) string {
 	if strings.Contains(pattern, "/invitations/{id}") {
 		return "invitations"
 	}
-	m := regexp.MustCompile(`^[A-Z]* ?/([a-z]+)/\{id\}`).FindStringSubmatch(pattern)
+	m := regexp.MustCompile(`^[A-Z]* ?/(?:alerts/)?([a-z]+)/\{id\}`).FindStringSubmatch(pattern)
 	if m == nil {
 		return ""
 	}
@@ -240,6 +250,7 @@ func (c *town) hostileForm(t *testing.T) url.Values {
 		"site": {"foreign.kz"}, "find": {"foreign"}, "handle": {"foreign-handle"}, "role": {"administrator"}, "name": {"taken over"}, "days": {"1"}, "note": {"x"},
 		"proposal": {"k"}, "why": {"x"}, "alike": {"yes"}, "secret": {"none"}, "old": {"x"}, "password": {"y"}, "again": {"z"},
 		"language": {"en"}, "back": {"/"}, "done": {"removed"}, "code": {"000000"},
+		"address": {"tls://203.0.113.1:6514"}, "quiet": {"22:00"}, "loud": {"07:00"}, "kind": {"loss"}, "urgent": {"1"},
 	}
 	files, err := filepath.Glob("*.go")
 	if err != nil {
