@@ -24,6 +24,7 @@ const (
 	ActExcluded     = "exclusion-made"
 	ActConfirmed    = "exclusion-confirmed"
 	ActTookBack     = "exclusion-removed"
+	ActErased       = "address-erased"
 	actInviteEdge   = "edge-invited"
 	actRetireEdge   = "edge-retired"
 	actInvitePerson = "person-invited"

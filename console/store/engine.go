@@ -38,6 +38,9 @@ type engine interface {
 	byRule() string
 	// trim deletes the oldest events, see [DB.Trim].
 	trim(ctx context.Context, db *DB, before time.Time, maxBytes int64) (int64, error)
+	// erase deletes events and sees to it that nothing of them is left in
+	// the store's files.
+	erase(ctx context.Context, db *DB, rows []erasable) error
 	// size returns the bytes that the store takes.
 	size(ctx context.Context, pool *sql.DB) (int64, error)
 }
