@@ -295,38 +295,53 @@ func (p *jsonReader) str() (string, error) {
 
 // escaped reads on behind the first backslash of a string, which is at first.
 func (p *jsonReader) escaped(first int) (string, error) {
-	b := make([]byte, 0, first-p.i+64)
-	b = append(b, p.s[p.i:first]...)
-	for i := first; i < len(p.s); i++ {
-		switch c := p.s[i]; {
-		case c == '"':
-			p.i = i + 1
-			return string(b), nil
-		case c < ' ':
-			return "", syntax("a control character in a string")
-		case c != '\\':
-			b = append(b, c)
-		default:
-			if i++; i == len(p.s) {
-				return "", syntax("a string without its end")
-			}
-			if p.s[i] != 'u' {
-				e := strings.IndexByte(`"\/bfnrt`, p.s[i])
-				if e < 0 {
-					return "", syntax("an unknown escape")
-				}
-				b = append(b, "\"\\/\b\f\n\r\t"[e])
-				continue
-			}
-			r, n := unicodeEscape(p.s[i+1:])
-			if n == 0 {
-				return "", syntax("a malformed or unpaired \\u escape")
-			}
-			b = utf8.AppendRune(b, r)
-			i += n
+	end := first
+	for end < len(p.s) && p.s[end] != '"' {
+		if p.s[end] == '\\' {
+			end++
 		}
+		end++
 	}
-	return "", syntax("a string without its end")
+	if end >= len(p.s) {
+		end = len(p.s)
+	}
+	var b strings.Builder
+	b.Grow(end - p.i) // nothing is longer than its escape
+	b.WriteString(p.s[p.i:first])
+	for i := first; i < end; i++ {
+		from := i
+		for i < end && p.s[i] != '\\' {
+			if p.s[i] < ' ' {
+				return "", syntax("a control character in a string")
+			}
+			i++
+		}
+		if b.WriteString(p.s[from:i]); i == end {
+			break
+		}
+		if i++; i == len(p.s) {
+			return "", syntax("a string without its end")
+		}
+		if p.s[i] != 'u' {
+			e := strings.IndexByte(`"\/bfnrt`, p.s[i])
+			if e < 0 {
+				return "", syntax("an unknown escape")
+			}
+			b.WriteByte("\"\\/\b\f\n\r\t"[e])
+			continue
+		}
+		r, n := unicodeEscape(p.s[i+1:])
+		if n == 0 {
+			return "", syntax("a malformed or unpaired \\u escape")
+		}
+		b.WriteRune(r)
+		i += n
+	}
+	if end == len(p.s) {
+		return "", syntax("a string without its end")
+	}
+	p.i = end + 1
+	return b.String(), nil
 }
 
 // unicodeEscape reads the hexadecimal digits behind \u, and a second escape
