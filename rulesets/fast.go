@@ -63,16 +63,18 @@ func (f *fast) program(level int) (*fastpath.Program, error) {
 
 // transformations are those that language gives to Coraza.
 var transformations = map[string]fastpath.Transformation{
-	"utf8toUnicode":      transformation(language.Fold),
-	language.MaskName:    transformation(language.Mask),
-	language.LettersName: transformation(language.Letters),
+	"utf8toUnicode":      transformation(language.AppendFold),
+	language.MaskName:    transformation(language.AppendMask),
+	language.LettersName: transformation(language.AppendLetters),
 }
 
 // transformation is one that leaves ASCII alone and never fails.
-func transformation(f func(string) (string, bool)) fastpath.Transformation {
-	return fastpath.Transformation{ASCII: true, Apply: func(s string) (string, bool, error) {
-		out, changed := f(s)
-		return out, changed, nil
+func transformation(f func([]byte, string) ([]byte, bool)) fastpath.Transformation {
+	return fastpath.Transformation{ASCII: true, Append: f, Apply: func(s string) (string, bool, error) {
+		if out, changed := f(nil, s); changed {
+			return string(out), true, nil
+		}
+		return s, false, nil
 	}}
 }
 

@@ -34,6 +34,10 @@ type Options struct {
 type Transformation struct {
 	Apply func(string) (string, bool, error)
 	ASCII bool // it leaves text of ASCII alone
+
+	// Append, where it is not nil, appends what Apply makes of s to dst, and
+	// reports whether that is another text; nothing is appended when it is not.
+	Append func(dst []byte, s string) (out []byte, changed bool)
 }
 
 // Report says what Compile made of the rules.

@@ -86,7 +86,13 @@ type transformation struct {
 // wrap makes a transformation of one that Coraza calls. A result that comes
 // with an error is not used, as there.
 func (t Transformation) wrap() transformation {
-	w := transformation{needs: hasAny, apply: func(_ *arena, s string) string {
+	w := transformation{needs: hasAny, apply: func(a *arena, s string) string {
+		if t.Append != nil {
+			if out, changed := t.Append(a.take(len(s)+8), s); changed {
+				return a.keep(out, s)
+			}
+			return s
+		}
 		out, _, err := t.Apply(s)
 		if err != nil {
 			return s
@@ -152,7 +158,7 @@ type arena struct {
 
 const (
 	arenaChunk = 16 << 10
-	arenaKeep  = 4 << 20
+	arenaKeep  = 8 << 20
 )
 
 // take returns an empty slice with room for n bytes.

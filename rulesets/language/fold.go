@@ -1,6 +1,7 @@
 package language
 
 import (
+	"slices"
 	"strings"
 	"sync"
 	"unicode/utf8"
@@ -50,13 +51,17 @@ var table = sync.OnceValue(func() *compat {
 // letters of a Latin word in disguise by those that they look like. It reports
 // whether it replaced any. Other characters, and bytes that are not UTF-8, stay
 // as they are.
-func Fold(s string) (string, bool) {
+func Fold(s string) (string, bool) { return text(AppendFold, s) }
+
+// AppendFold appends to dst what [Fold] makes of s, and nothing when it replaces
+// nothing.
+func AppendFold(dst []byte, s string) ([]byte, bool) {
 	i := firstHigh(s)
 	if i == len(s) {
-		return s, false
+		return dst, false
 	}
 	t := table()
-	p := replacer{s: s}
+	p := replacer{s: s, out: dst}
 	for i < len(s) {
 		if s[i] < utf8.RuneSelf {
 			i++
@@ -64,25 +69,28 @@ func Fold(s string) (string, bool) {
 		}
 		r, n := utf8.DecodeRuneInString(s[i:])
 		if ascii, ok := t.of(r); ok {
-			p.put(i, n).WriteString(ascii)
+			p.text(i, n, ascii)
 		} else if c, ok := p.look(i, r); ok {
-			p.put(i, n).WriteByte(c)
+			p.byte(i, n, c)
 		}
 		i += n
 	}
-	return p.text()
+	return p.done()
 }
 
 // Mask replaces every well-formed UTF-8 character above ASCII by "x" and
 // reports whether it replaced any: what is left above ASCII is bytes of
 // another encoding, or of a broken one.
-func Mask(s string) (string, bool) {
+func Mask(s string) (string, bool) { return text(AppendMask, s) }
+
+// AppendMask appends to dst what [Mask] makes of s, and nothing when it replaces
+// nothing.
+func AppendMask(dst []byte, s string) ([]byte, bool) {
 	i := firstHigh(s)
 	if i == len(s) {
-		return s, false
+		return dst, false
 	}
-	out := make([]byte, i, len(s))
-	copy(out, s)
+	out := append(slices.Grow(dst, len(s)), s[:i]...)
 	masked := false
 	for i < len(s) {
 		if s[i] < utf8.RuneSelf {
@@ -100,9 +108,9 @@ func Mask(s string) (string, bool) {
 		i += n
 	}
 	if !masked {
-		return s, false
+		return dst, false
 	}
-	return string(out), true
+	return out, true
 }
 
 func firstHigh(s string) int {

@@ -35,13 +35,17 @@ func wordly(r rune) bool {
 // but a letter, then select" finds what it looks for; a database, a shell or a
 // browser takes the letters of any script for those of a word. Punctuation,
 // blanks, and bytes that are not UTF-8 stay as they are.
-func Letters(s string) (string, bool) {
+func Letters(s string) (string, bool) { return text(AppendLetters, s) }
+
+// AppendLetters appends to dst what [Letters] makes of s, and nothing when it
+// replaces nothing.
+func AppendLetters(dst []byte, s string) ([]byte, bool) {
 	i := firstHigh(s)
 	if i == len(s) {
-		return s, false
+		return dst, false
 	}
 	t, set := table(), letters()
-	p := replacer{s: s}
+	p := replacer{s: s, out: dst}
 	for i < len(s) {
 		if s[i] < utf8.RuneSelf {
 			i++
@@ -50,14 +54,14 @@ func Letters(s string) (string, bool) {
 		r, n := utf8.DecodeRuneInString(s[i:])
 		if ascii, ok := t.of(r); ok {
 			if len(ascii) == 1 && (letter(ascii[0]) || '0' <= ascii[0] && ascii[0] <= '9') {
-				p.put(i, n).WriteByte(ascii[0])
+				p.byte(i, n, ascii[0])
 			}
 		} else if c, ok := p.look(i, r); ok {
-			p.put(i, n).WriteByte(c)
+			p.byte(i, n, c)
 		} else if r < 1<<16 && set[r/64]&(1<<(r%64)) != 0 || r >= 1<<16 && wordly(r) {
-			p.put(i, n).WriteByte(Letter)
+			p.byte(i, n, Letter)
 		}
 		i += n
 	}
-	return p.text()
+	return p.done()
 }

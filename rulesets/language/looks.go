@@ -1,9 +1,9 @@
 package language
 
 import (
-	"strings"
 	"unicode"
 	"unicode/utf8"
+	"unsafe"
 )
 
 // lastLook is past the last letter of [looks].
@@ -57,8 +57,8 @@ func letter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
 // something changes.
 type replacer struct {
 	s    string
-	out  strings.Builder
-	last int // what stands before it is written
+	out  []byte // appended to
+	last int    // what stands before it is written
 
 	end       int // of the word that was looked at last
 	disguised bool
@@ -75,21 +75,37 @@ func (p *replacer) look(i int, r rune) (byte, bool) {
 	return looks[r], p.disguised
 }
 
-// put replaces n bytes at s[i].
-func (p *replacer) put(i, n int) *strings.Builder {
-	if p.out.Len() == 0 {
-		p.out.Grow(len(p.s) + 8)
+// skip is to be followed by what replaces n bytes at s[i].
+func (p *replacer) skip(i, n int) {
+	if p.out == nil {
+		p.out = make([]byte, 0, len(p.s)+8)
 	}
-	p.out.WriteString(p.s[p.last:i])
+	p.out = append(p.out, p.s[p.last:i]...)
 	p.last = i + n
-	return &p.out
 }
 
-// text returns what became of the text, and whether anything did.
-func (p *replacer) text() (string, bool) {
+func (p *replacer) text(i, n int, by string) {
+	p.skip(i, n)
+	p.out = append(p.out, by...)
+}
+
+func (p *replacer) byte(i, n int, by byte) {
+	p.skip(i, n)
+	p.out = append(p.out, by)
+}
+
+// done returns what became of the text, and whether anything did.
+func (p *replacer) done() ([]byte, bool) {
 	if p.last == 0 {
-		return p.s, false
+		return p.out, false
 	}
-	p.out.WriteString(p.s[p.last:])
-	return p.out.String(), true
+	return append(p.out, p.s[p.last:]...), true
+}
+
+// text is what f makes of s.
+func text(f func([]byte, string) ([]byte, bool), s string) (string, bool) {
+	if out, changed := f(nil, s); changed {
+		return unsafe.String(unsafe.SliceData(out), len(out)), true
+	}
+	return s, false
 }
