@@ -2,6 +2,7 @@ package fastpath
 
 import (
 	"regexp/syntax"
+	"slices"
 	"unicode"
 	"unicode/utf8"
 )
@@ -335,7 +336,7 @@ func (d *dialect) key(b byte) byte {
 
 // classes partitions the bytes into classes that no instruction tells apart.
 func (n *nfa) classes() (of [256]uint8, count int) {
-	sets := n.sets
+	sets := slices.Clone(n.sets)
 	if n.asserts {
 		var word, newline byteSet
 		for b := range 256 {
@@ -344,7 +345,7 @@ func (n *nfa) classes() (of [256]uint8, count int) {
 			}
 		}
 		newline.add('\n')
-		sets = append(sets[:len(sets):len(sets)], word, newline)
+		sets = append(sets, word, newline)
 	}
 	for di := range n.dialects {
 		d := &n.dialects[di]
@@ -364,10 +365,10 @@ func (n *nfa) classes() (of [256]uint8, count int) {
 		}
 		for k := range byKey {
 			if keys[k] {
-				sets = append(sets[:len(sets):len(sets)], byKey[k])
+				sets = append(sets, byKey[k])
 			}
 		}
-		sets = append(sets[:len(sets):len(sets)], d.skip)
+		sets = append(sets, d.skip)
 	}
 	ids := map[string]uint8{}
 	sig := make([]byte, (len(sets)+7)/8)

@@ -26,11 +26,12 @@ type pattern struct {
 	plain  bool             // its own automaton can be made
 
 	once   sync.Once
-	own    *dfa // nil: none, ask the engine
+	own    *dfa // nil: none, ask the engine. Of a word list it is exact
 	exact  *dfa // of a text in UTF-8
 	ends   *dfa // where matches end that exact has seen begin; nil: not known
 	re     *regexp.Regexp
 	binary *binaryregexp.Regexp
+	listed sync.Once
 	list   *ahocorasick.AhoCorasick
 }
 
@@ -71,11 +72,11 @@ func (p *pattern) text() string {
 // build makes what only a verification needs.
 func (p *pattern) build() {
 	if p.words != nil {
-		b := ahocorasick.NewAhoCorasickBuilder(ahocorasick.Opts{
-			AsciiCaseInsensitive: true, MatchKind: ahocorasick.LeftMostLongestMatch, DFA: false,
-		})
-		list := b.Build(p.words)
-		p.list = &list
+		if !slices.Contains(p.words, "") {
+			n := newNFA()
+			n.addWords(p.words, &dialect{}, 0)
+			p.own = newDFA(n, exactStates, false)
+		}
 		return
 	}
 	if !p.latin1 {
@@ -106,6 +107,18 @@ func (p *pattern) build() {
 	}
 }
 
+// engineList is the engine of a word list.
+func (p *pattern) engineList() *ahocorasick.AhoCorasick {
+	p.listed.Do(func() {
+		b := ahocorasick.NewAhoCorasickBuilder(ahocorasick.Opts{
+			AsciiCaseInsensitive: true, MatchKind: ahocorasick.LeftMostLongestMatch, DFA: false,
+		})
+		list := b.Build(p.words)
+		p.list = &list
+	})
+	return p.list
+}
+
 func hasOp(re *syntax.Regexp, op syntax.Op) bool {
 	return re.Op == op || slices.ContainsFunc(re.Sub, func(s *syntax.Regexp) bool { return hasOp(s, op) })
 }
@@ -122,7 +135,7 @@ func (p *pattern) match(s string, isASCII, isUTF8 bool, budget *int) bool {
 	}
 	if p.own != nil {
 		m, sure := p.own.matches(s, budget)
-		if !m || sure && (isASCII || p.latin1) {
+		if !m || sure && (isASCII || p.latin1 || p.words != nil) {
 			return m
 		}
 	}
@@ -132,7 +145,7 @@ func (p *pattern) match(s string, isASCII, isUTF8 bool, budget *int) bool {
 	case p.binary != nil:
 		return p.binary.MatchString(s)
 	}
-	return p.list.Iter(s).Next() != nil
+	return p.engineList().Iter(s).Next() != nil
 }
 
 // find returns what the engine's FindStringSubmatchIndex would. It looks from

@@ -43,7 +43,7 @@ func engineMatch(p *pattern, s string) bool {
 	case p.binary != nil:
 		return p.binary.MatchString(s)
 	}
-	return p.list.Iter(s).Next() != nil
+	return p.engineList().Iter(s).Next() != nil
 }
 
 // checkSearch fails when a pattern that the engine finds after the
