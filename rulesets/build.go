@@ -22,6 +22,7 @@ type Build struct {
 	in       inputs
 	sites    map[*config.Site]*exclude.Set
 	profiles map[string]*exclude.Set
+	levels   map[string][levels + 1]bool // by profile, those in use
 	standing *standing
 	engines  sync.Map // engineOf → *engine
 	idle     sync.Map // idleOf → *idle
@@ -91,6 +92,7 @@ func (b *Build) prepare(ctx context.Context, sites []*config.Site) error {
 		}
 	}
 	b.inUse(profiles)
+	b.levels = profiles
 	for name, in := range profiles {
 		if err := ctx.Err(); err != nil {
 			return err

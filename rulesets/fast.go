@@ -27,10 +27,11 @@ type fast struct {
 	// expressions are shared with the rules that Coraza runs.
 	expressions *fastpath.Expressions
 	programs    [levels]struct {
-		once   sync.Once
-		prog   *fastpath.Program
-		report fastpath.Report
-		err    error
+		once      sync.Once
+		prog      *fastpath.Program
+		report    fastpath.Report
+		err       error
+		rehearsed atomic.Bool
 	}
 	off atomic.Bool // a disagreement was seen
 

@@ -65,6 +65,9 @@ type Options struct {
 
 	// FastPath lets requests pass without Coraza that provably match no rule.
 	FastPath bool
+	// Rehearse has a few attacks judged, off the hot path, by whatever comes into
+	// force, so that the first real one does not wait for what is made on demand.
+	Rehearse bool
 	// AuditEvery has Coraza repeat one in so many judgements of the fast path,
 	// off the hot path; 1000 by default, negative for none.
 	AuditEvery int
@@ -97,7 +100,8 @@ type Judge struct {
 	pool    bufferPool
 	observe func(*event.Event) // sees events before secrets are masked; for tests
 
-	audit          *auditor // nil without the fast path
+	audit          *auditor   // nil without the fast path
+	rehearsal      *rehearsal // nil for none
 	count          counters
 	countResponses counters
 	disputes       disputes
@@ -161,15 +165,22 @@ func New(o Options) (*Judge, error) {
 		}
 		j.startAudit(every)
 	}
+	if o.FastPath && o.Rehearse {
+		j.startRehearsal()
+	}
 	return j, nil
 }
 
-// Close stops the audit and waits for it. Requests under way finish.
+// Close stops the audit and the rehearsal and waits for them. Requests under way
+// finish.
 func (j *Judge) Close() error {
 	j.closed.Do(func() {
 		if j.audit != nil {
 			close(j.audit.stop)
 			j.audit.wg.Wait()
+		}
+		if j.rehearsal != nil {
+			j.rehearsal.stop()
 		}
 	})
 	return nil
@@ -233,6 +244,9 @@ func (j *Judge) Use(b *Build) {
 	}
 	j.current.Store(b)
 	j.mu.Unlock()
+	if j.rehearsal != nil {
+		j.rehearsal.want(b)
+	}
 	keep := map[[32]byte]bool{}
 	for name := range b.in.profiles {
 		keep[engineKey(inbound, b.in, name)], keep[engineKey(outbound, b.in, name)] = true, true

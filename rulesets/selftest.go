@@ -92,13 +92,17 @@ func (s selfTest) request() (*reader.Request, error) {
 	return r, err
 }
 
-// selfCheck reports whether an engine tells attacks from harmless requests.
-func selfCheck(ctx context.Context, e *engine) error {
-	f := Facts{
+func selfTestFacts(level int) Facts {
+	return Facts{
 		Client: netip.MustParseAddr("203.0.113.7"), Peer: netip.MustParseAddrPort("203.0.113.7:40000"),
 		Local: netip.MustParseAddrPort("192.0.2.1:443"), Host: "shop.example.kz",
-		Level: 1, Inbound: defaultInbound, Outbound: defaultOutbound,
+		Level: level, Inbound: defaultInbound, Outbound: defaultOutbound,
 	}
+}
+
+// selfCheck reports whether an engine tells attacks from harmless requests.
+func selfCheck(ctx context.Context, e *engine) error {
+	f := selfTestFacts(1)
 	var errs []error
 	check := func(tests []selfTest, refuse bool) {
 		for _, s := range tests {

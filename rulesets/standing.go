@@ -40,7 +40,7 @@ func (j *Judge) Stand(bySite map[string][]config.Exclusion) error {
 
 // under returns the build with other exclusions standing beside it.
 func (b *Build) under(s *standing) *Build {
-	out := &Build{j: b.j, in: b.in, sites: b.sites, profiles: b.profiles, standing: s}
+	out := &Build{j: b.j, in: b.in, sites: b.sites, profiles: b.profiles, levels: b.levels, standing: s}
 	b.engines.Range(func(key, e any) bool {
 		out.engines.Store(key, e)
 		return true

@@ -164,6 +164,7 @@ func (e *edge) buildRules(ctx context.Context, at state, sink eventSink) (err er
 		Keep:     e.recent.Keep,
 		Redact:   sink.mask,
 		FastPath: true,
+		Rehearse: true,
 		Spool:    at.spool,
 		Log:      component(e.log, "rulesets"),
 	})
