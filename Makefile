@@ -84,8 +84,8 @@ certs-bench: ## Handshakes of an edge against a bare TLS server, taking turns, a
 
 N ?= 100000
 SEED ?= 0
-differential: ## N (100000) generated requests against a real PHP behind nginx; SEED repeats a run
-	$(GO) test -count 1 -timeout 60m -v -tags differential ./differential -run 'NoSecondReading|Fixed' -args -n $(N) -seed $(SEED)
+differential: ## N (100000) generated requests and known attacks against a real PHP behind nginx; SEED repeats a run
+	$(GO) test -count 1 -timeout 60m -v -tags differential ./differential -run 'NoSecondReading|Fixed|NoAttack' -args -n $(N) -seed $(SEED)
 
 cover: ## Coverage of the hermetic tests: cover.html
 	$(GO) test -coverpkg=./... -coverprofile=cover.out $(ALL)

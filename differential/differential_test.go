@@ -43,7 +43,7 @@ func TestNoSecondReading(t *testing.T) {
 	t.Logf("seed %d", *seed)
 	servers := []*php{fpm(t, script), builtin(t, script)}
 	if *through {
-		servers[0] = edge(t, servers[0])
+		servers[0] = edge(t, servers[0], outOfReach)
 	}
 	began := time.Now()
 	var tally tally

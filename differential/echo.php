@@ -64,7 +64,9 @@ $input = file_get_contents('php://input');
 $parsed = [];
 if (stripos($_SERVER['CONTENT_TYPE'] ?? '', 'multipart/form-data') === false) { parse_str($input, $parsed); }
 $json = json_decode($input, true, 512);
-$json = json_last_error() === JSON_ERROR_NONE && (is_array($json) || is_string($json)) ? ['Leaves' => scalars($json)] : null;
+// A lone number or word is a JSON text only to who expects one.
+$announced = stripos($_SERVER['CONTENT_TYPE'] ?? '', 'json') !== false;
+$json = json_last_error() === JSON_ERROR_NONE && ($announced || is_array($json) || is_string($json)) ? ['Leaves' => scalars($json)] : null;
 header('Content-Type: application/json');
 echo json_encode([
     'URI' => b($_SERVER['NORMAL_URI'] ?? ''),

@@ -156,15 +156,17 @@ http {
 	return answer(t, p)
 }
 
-// edge builds Qorgan and starts it in front of another server. Its threshold is
-// out of reach: only what the readers refuse is refused.
-func edge(t *testing.T, behind *php) *php {
+// outOfReach is a threshold at which only what the readers refuse is refused.
+const outOfReach = "{inbound: 1000000, outbound: 1000000}"
+
+// edge builds Qorgan and starts it in front of another server.
+func edge(t *testing.T, behind *php, threshold string) *php {
 	dir := t.TempDir()
 	bin := filepath.Join(dir, "qorgan")
 	if out, err := exec.Command("go", "build", "-o", bin, "../cmd/qorgan").CombinedOutput(); err != nil {
 		t.Fatalf("build qorgan: %v\n%s", err, out)
 	}
-	conf := write(t, filepath.Join(dir, "qorgan.yaml"), strings.NewReplacer("@dir@", dir, "@upstream@", behind.addr).Replace(`
+	conf := write(t, filepath.Join(dir, "qorgan.yaml"), strings.NewReplacer("@dir@", dir, "@upstream@", behind.addr, "@threshold@", threshold).Replace(`
 data: @dir@/data
 http: [127.0.0.1:0]
 https: []
@@ -174,7 +176,7 @@ log: {level: error}
 sites:
   - hosts: ["*"]
     upstreams: ["http://@upstream@"]
-    threshold: {inbound: 1000000, outbound: 1000000}
+    threshold: @threshold@
     profile: generic
     limits: {inspect: 4MiB, header_bytes: 256KiB}
 `))

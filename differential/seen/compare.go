@@ -37,14 +37,20 @@ func (v *View) Compare(r *reader.Request) error {
 	if err := subset("$_COOKIE", v.Cookie, append(cookies, decoded(r.Cookies[len(r.Cookies)-r.CookieAliases:])...)); err != nil {
 		return err
 	}
-	recode := same
-	if r.Charset == "windows-1251" || r.Charset == "cp1251" {
-		recode = cyrillic
+	form := func(what string, leaves []Leaf) error {
+		post := forms(r.Post[:len(r.Post)-r.PostAliases])
+		if r.Charset != "windows-1251" && r.Charset != "cp1251" {
+			return equal(what, leaves, post, same, false)
+		}
+		err := equal(what, leaves, post, cyrillic, false)
+		if err != nil && equal(what, leaves, letterless(post), ascii, false) == nil {
+			return nil // a text in two charsets becomes what it does by where it is cut
+		}
+		return err
 	}
-	post := r.Post[:len(r.Post)-r.PostAliases]
 	if r.Processor == "MULTIPART" || r.Type == "application/x-www-form-urlencoded" {
 		if r.Method == "POST" {
-			if err := equal("$_POST", v.Post, forms(post), recode, false); err != nil {
+			if err := form("$_POST", v.Post); err != nil {
 				return err
 			}
 		}
@@ -52,7 +58,7 @@ func (v *View) Compare(r *reader.Request) error {
 		return fmt.Errorf("$_POST: PHP %v, reader has no form", render(v.Post, same))
 	}
 	if r.Processor == "URLENCODED" && r.Bytes > 0 && !bytes.Contains(r.Body, []byte{0}) {
-		if err := equal("parse_str", v.Parsed, forms(post), recode, false); err != nil {
+		if err := form("parse_str", v.Parsed); err != nil {
 			return err
 		}
 	}
@@ -80,6 +86,28 @@ func decoded(args []reader.Arg) []reader.Arg {
 	out := make([]reader.Arg, len(args))
 	for i, a := range args {
 		out[i] = reader.Arg{Name: a.Name, Value: reader.CookieValue(a.Value)}
+	}
+	return out
+}
+
+// ascii leaves of a text what every charset has in common.
+func ascii(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		switch {
+		case s[i] < utf8.RuneSelf:
+			b.WriteByte(s[i])
+		case i == 0 || s[i-1] < utf8.RuneSelf:
+			b.WriteByte('?')
+		}
+	}
+	return b.String()
+}
+
+func letterless(args []reader.Arg) []reader.Arg {
+	out := make([]reader.Arg, len(args))
+	for i, a := range args {
+		out[i] = reader.Arg{Name: ascii(a.Name), Value: ascii(a.Value)}
 	}
 	return out
 }
