@@ -7,7 +7,7 @@ RACE := $(shell [ "$$($(GO) env CGO_ENABLED)" = 1 ] && command -v "$$($(GO) env 
 ALL := ./...
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint crs bench bench-peers bench-sites e2e e2e-parts test-postgres test-acme acme-scanner certs-bench differential cover fuzz siege docs
+.PHONY: help run build test lint crs bench bench-strict bench-peers bench-sites e2e e2e-parts test-postgres test-acme acme-scanner certs-bench differential cover fuzz siege docs
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ bench: ## The judge against plain Coraza in one process, medians of COUNT (5) ru
 	@out=$$(mktemp) && trap 'rm -f $$out' EXIT && \
 	{ $(GO) test -run '^$$' -bench '^Benchmark(Table|TenThousandSites)$$' -benchtime 300ms -count $(COUNT) -timeout 30m ./rulesets > $$out || { cat $$out; exit 1; }; } && \
 	awk -f tools/bench.awk $$out
+
+bench-strict: ## What strict reading adds to plain Coraza, over the requests of the folder QORGAN_CORPORA
+	QORGAN_CORPORA=$(QORGAN_CORPORA) $(GO) test ./rulesets -run '^$$' -bench StrictReadersOverCorpora -benchtime 1x -timeout 30m
 
 ROUNDS ?= 5
 bench-peers: ## CPU a request beside nginx, libmodsecurity, mod_security2 and a bare Go proxy (Debian packages), ROUNDS (5)
