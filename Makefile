@@ -7,7 +7,7 @@ RACE := $(shell [ "$$($(GO) env CGO_ENABLED)" = 1 ] && command -v "$$($(GO) env 
 ALL := ./...
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint crs bench bench-strict bench-peers bench-sites e2e e2e-parts test-postgres test-acme acme-scanner certs-bench differential cover fuzz siege docs
+.PHONY: help run build test lint crs bench bench-strict bench-peers bench-sites e2e e2e-parts test-postgres fleet-proof bench-fleet test-acme acme-scanner certs-bench differential cover fuzz siege docs
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,6 +72,19 @@ e2e: ## A real WordPress and a real browser, from Debian packages
 test-postgres: ## What several edges or consoles share, in a real PostgreSQL from Debian's packages
 	QORGAN_PARTS=1 $(GO) test -count 1 -run Postgres ./console/... ./cmd/qorgan
 	QORGAN_PARTS=1 $(GO) test -count 1 ./certs/postgres
+
+KILLS ?= 1000
+HOURS ?= 72
+SECRETS ?= 10000
+fleet-proof: ## What docs/fleet.md says is never lost, seen twice or kept: KILLS (1000), an outage of HOURS (72), SECRETS (10000)
+	QORGAN_KILLS=$(KILLS) $(GO) test -count 1 -timeout 60m -v -run TestKilled ./report/outbox
+	QORGAN_OUTAGE=$(HOURS) QORGAN_SECRETS=$(SECRETS) $(GO) test -count 1 -timeout 120m -v -run 'TestOutage|TestPlantedSecrets' ./report
+	$(GO) test -count 1 -v -run 'TestReportsArriveOnce|TestPostgresNodes' ./console/fleet
+	$(GO) test -count 1 -v -run Erase ./console/store
+
+BATCHES ?= 100
+bench-fleet: ## Reports over HTTPS into SQLite and PostgreSQL, BATCHES (100) of a thousand events: events a second, CPU an event
+	$(GO) test -run '^$$' -bench Ingest -benchtime $(BATCHES)x -timeout 60m ./console/fleet
 
 test-acme: ## Certificates against a real ACME server (pebble) on loopback
 	cd certs/pebbletest && $(GO) test -count 1 -timeout 10m ./...

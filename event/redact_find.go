@@ -23,7 +23,7 @@ const (
 )
 
 // maxLayers is how many layers of escapes are looked through.
-const maxLayers = 3
+const maxLayers = 5
 
 // find returns the secrets in s, in no order, overlapping where several
 // layers show them. depth counts the base64 runs it is inside of.

@@ -23,7 +23,7 @@ import (
 func TestOutage(t *testing.T) {
 	hours, err := strconv.ParseFloat(os.Getenv("QORGAN_OUTAGE"), 64)
 	if err != nil {
-		hours = 0.2
+		hours = 0.05
 	}
 	b, err := outbox.Open(outbox.Options{Dir: t.TempDir(), Fold: report.Fold})
 	if err != nil {

@@ -429,6 +429,13 @@ func TestBadReports(t *testing.T) {
 		}
 		return resp.StatusCode, string(text)
 	}
+	var bomb []byte // five frames that are small and inflate to fifteen megabytes each
+	for n := range uint64(5) {
+		bomb = append(bomb, frame(n+1, n+1, make([]byte, 15<<20))...)
+	}
+	if len(bomb) > 1<<20 {
+		t.Fatalf("the bomb has %d bytes", len(bomb))
+	}
 	for _, a := range []attempt{
 		{name: "signed by another edge", body: good, key: other.Seed, want: 401},
 		{name: "in the name of another edge", body: good, claim: func(c *wire.Claim) { c.Edge = other.Edge }, want: 401},
@@ -436,6 +443,7 @@ func TestBadReports(t *testing.T) {
 		{name: "signed for another body", body: good, claim: func(c *wire.Claim) { c.Body = wire.Sum(nil) }, want: 401},
 		{name: "signed for another lane", body: good, claim: func(c *wire.Claim) { c.Target += "0" }, want: 401},
 		{name: "of more than may come", body: make([]byte, maxBatch+1), want: 413},
+		{name: "of frames that inflate to more than may come", body: bomb, want: 400, says: "limits"},
 		{name: "of no frames", body: []byte("hello"), want: 400, says: "frame"},
 		{name: "of a damaged frame", body: append(append([]byte{}, good[:len(good)-1]...), ^good[len(good)-1]), want: 400, says: "damaged"},
 		{name: "of a frame cut off", body: good[:len(good)-2], want: 400, says: "cut off"},
@@ -472,6 +480,46 @@ func TestBadReports(t *testing.T) {
 	if err != nil || unreadable != 3 {
 		t.Errorf("losses %+v, %v", lost, err)
 	}
+}
+
+// TestHugeReport: of a body of a gigabyte little more is read than may come.
+func TestHugeReport(t *testing.T) {
+	d := found(t, nil)
+	e := d.enroll(t, "AAAA-BBBB")
+	c := wire.Claim{Edge: e.Edge, Time: time.Now(), Method: http.MethodPost, Target: wire.PathReports}
+	signed, err := c.Sign(ed25519.NewKeyFromSeed(e.Seed))
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := &zeros{}
+	body.left.Store(1 << 30)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, d.server.URL+wire.PathReports, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", signed)
+	resp, err := d.server.Client().Do(req)
+	if err == nil { // the line may be cut before the answer is read
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusRequestEntityTooLarge {
+			t.Errorf("answered %s", resp.Status)
+		}
+	}
+	if sent := 1<<30 - body.left.Load(); sent > 64<<20 {
+		t.Errorf("%d bytes were taken", sent)
+	}
+}
+
+// zeros is a long text of nothing.
+type zeros struct{ left atomic.Int64 }
+
+func (z *zeros) Read(p []byte) (int, error) {
+	if z.left.Load() <= 0 {
+		return 0, io.EOF
+	}
+	clear(p)
+	z.left.Add(-int64(len(p)))
+	return len(p), nil
 }
 
 // TestStoreThatTakesNothing: the edge is told to come again.
