@@ -1,6 +1,7 @@
 package rulesets
 
 import (
+	"errors"
 	"regexp"
 	"strconv"
 	"strings"
@@ -104,8 +105,13 @@ func ownCaptures(rules map[int]string) bool {
 	return true
 }
 
-// register gives Coraza the operator. Coraza keeps it for the whole process.
+// register gives Coraza the operators. Coraza keeps them for the whole process.
 var register = sync.OnceFunc(func() {
+	// It would look at what Coraza's own reader of JSON leaves behind, which is
+	// not asked: a rule that can never match is worse than none.
+	plugins.RegisterOperator("validateSchema", func(plugintypes.OperatorOptions) (plugintypes.Operator, error) {
+		return nil, errors.New("@validateSchema sees no body here")
+	})
 	for _, name := range [...]string{rxName, briefName} {
 		plugins.RegisterOperator(name, func(o plugintypes.OperatorOptions) (plugintypes.Operator, error) {
 			expressions := &fastpath.Expressions{}

@@ -95,9 +95,11 @@ func TestOnlyAProvenRuleSetIsLoaded(t *testing.T) {
 }
 
 func TestMistakesInRuleFilesHaveALine(t *testing.T) {
+	register()
 	good := "SecRule ARGS:a \"@streq 1\" \\\n  \"id:5001,phase:2,deny,msg:'x'\"\n"
 	for _, c := range []struct{ name, text, says string }{
 		{"unknown operator", "# one\n" + good + "\nSecRule ARGS \"@nope x\" \"id:5002,phase:2,deny\"\n", "own.conf:5:"},
+		{"operator that sees nothing", good + "SecRule REQUEST_BODY \"@validateSchema a.json\" \"id:5002,phase:2,deny\"\n", "own.conf:3: @validateSchema sees no body here"},
 		{"bad expression in a chain", good + "SecRule ARGS \"@rx a\" \"id:5003,phase:2,deny,chain\"\n  SecRule ARGS \"@rx (\" \"t:none\"\n", "own.conf:4:"},
 		{"no id", good + "SecRule ARGS \"@rx a\" \"phase:2,deny\"\n", "own.conf:3: the rule has no id"},
 		{"the engine's own", good + "SecRuleEngine Off\n", "own.conf:3: SecRuleEngine is not"},

@@ -10,6 +10,7 @@ import (
 // compileHints say what to write instead, by what Coraza says is wrong.
 var compileHints = []struct{ said, hint string }{
 	{"unknown variable", "a variable of SecLang, such as ARGS, ARGS:name, REQUEST_HEADERS:name or REQUEST_URI"},
+	{"@validateSchema", "rules about the parameters that a JSON body has here: ARGS:json.name"},
 	{"operator ", "an operator of SecLang, such as @rx, @pm, @contains or @streq"},
 	{"invalid action ", "an action of SecLang, such as deny, pass, log, msg:'…' or t:lowercase"},
 	{"invalid transformation name", "a transformation of SecLang, such as t:none, t:lowercase or t:urlDecodeUni"},
