@@ -188,11 +188,16 @@ func benchmarkPage(b *testing.B, j *Judge, inspect bool) {
 			b.Fatalf("status %d, %d bytes", w.Code, w.Body.Len())
 		}
 	}
-	one()
-	b.ReportAllocs()
-	for b.Loop() {
+	for range 3 {
 		one()
 	}
+	b.ReportAllocs()
+	from, n := cpu(), 0
+	for b.Loop() {
+		one()
+		n++
+	}
+	b.ReportMetric(float64((cpu()-from).Microseconds())/float64(n), "cpu-µs/op")
 }
 
 func benchmarkPlainPage(b *testing.B, waf coraza.WAF, r *reader.Request, inspect bool) {
