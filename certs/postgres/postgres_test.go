@@ -10,6 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rs/zerolog"
+
+	"github.com/qorgan/qorgan/certs"
 	"github.com/qorgan/qorgan/internal/postgrestest"
 )
 
@@ -143,6 +146,26 @@ func TestAddress(t *testing.T) {
 	for _, address := range []string{"postgres://user:secret@/%zz", "port=secret"} {
 		if _, err := Open(t.Context(), address); err == nil || strings.Contains(err.Error(), "secret") {
 			t.Errorf("error %v", err)
+		}
+	}
+}
+
+// TestTicketsOfEdges: edges of one database that start at the same moment seal
+// session tickets with the same keys.
+func TestTicketsOfEdges(t *testing.T) {
+	address := postgrestest.Start(t)
+	const edges = 4
+	got := make([]*certs.Tickets, edges)
+	var all sync.WaitGroup
+	for i := range edges {
+		s := open(t, address)
+		all.Go(func() { got[i] = certs.NewTickets(s, zerolog.Nop()) })
+	}
+	all.Wait()
+	for i, e := range got {
+		t.Cleanup(func() { _ = e.Close() })
+		if !slices.Equal(e.Keys(), got[0].Keys()) {
+			t.Errorf("edge %d has other keys", i)
 		}
 	}
 }

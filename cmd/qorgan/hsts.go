@@ -29,7 +29,7 @@ func sayHSTS(h config.HSTS) string {
 	}
 	b.WriteString("; hsts: end takes it back")
 	if next := h.Next(); next != "" {
-		fmt.Fprintf(&b, "; next, once all is well for that long: hsts: %s", next)
+		fmt.Fprintf(&b, "; next, when nobody has complained for %s: hsts: %s", inWords(max(h.Age(), 24*time.Hour)), next)
 	}
 	return b.String()
 }
@@ -39,6 +39,8 @@ func inWords(d time.Duration) string {
 	switch {
 	case d == 5*time.Minute:
 		return "five minutes"
+	case d == day:
+		return "a day"
 	case d%day == 0:
 		return fmt.Sprintf("%d days", d/day)
 	}
