@@ -114,6 +114,14 @@ func (a *authority) pace(i int) rate {
 		every: a.OrdersIn / time.Duration(a.Orders), burst: a.Orders}
 }
 
+// renewals is when account i may make renewals: whatever the authority does not
+// count among new orders waits only where it asked for it.
+func (a *authority) renewals(i int) rate {
+	r := a.pace(i)
+	r.key = strings.TrimSuffix(r.key, ".json") + "-renewals.json"
+	return r
+}
+
 // soonest returns the account that may make the n-th order from now first, and
 // when.
 func (a *authority) soonest(ctx context.Context, n int) (account int, at time.Time) {
@@ -147,10 +155,16 @@ func (a *authority) issue(ctx context.Context, subject string, key crypto.Signer
 	if replaced != nil && replaced.authority == a.key && directory.RenewalInfo != "" {
 		i, renewal = a.accountAt(ctx, replaced.account)
 	}
-	if !renewal {
-		if i, err = a.waitTurn(ctx); err != nil {
-			return acme.Certificate{}, err
+	if renewal {
+		if at := a.rates.peek(ctx, a.renewals(i), 1); at.After(a.rates.now()) {
+			return acme.Certificate{}, &pausedError{until: at}
 		}
+	} else if i, err = a.waitTurn(ctx); err != nil {
+		return acme.Certificate{}, err
+	}
+	lane := a.pace(i)
+	if renewal {
+		lane = a.renewals(i)
 	}
 	client := *a.client
 	if records != nil {
@@ -161,7 +175,7 @@ func (a *authority) issue(ctx context.Context, subject string, key crypto.Signer
 	for attempt := 0; ; attempt++ {
 		account, err := a.account(ctx, i)
 		if err != nil {
-			return acme.Certificate{}, a.refused(ctx, i, subject, heard, fmt.Errorf("register account: %w", err))
+			return acme.Certificate{}, a.refused(ctx, lane, subject, heard, fmt.Errorf("register account: %w", err))
 		}
 		params, err := acmez.OrderParametersFromCSR(account, csr)
 		if err != nil {
@@ -177,7 +191,7 @@ func (a *authority) issue(ctx context.Context, subject string, key crypto.Signer
 			continue
 		}
 		if err != nil {
-			return acme.Certificate{}, a.refused(ctx, i, subject, heard, err)
+			return acme.Certificate{}, a.refused(ctx, lane, subject, heard, err)
 		}
 		if len(chains) == 0 {
 			return acme.Certificate{}, errors.New("the authority gave no certificate")
@@ -221,9 +235,13 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// refused makes an error of a refusal, and a pause when it was about the
-// account: an answer that names the name or its domain is about that.
-func (a *authority) refused(ctx context.Context, account int, subject string, heard *answer, err error) error {
+// unsaid is how long an authority is left alone that does not say how long it
+// wants to be.
+const unsaid = time.Minute
+
+// refused makes an error of a refusal, and a pause of a lane when it was about
+// the account: an answer that names the name or its domain is about that.
+func (a *authority) refused(ctx context.Context, lane rate, subject string, heard *answer, err error) error {
 	heard.mu.Lock()
 	after := heard.retryAfter
 	heard.mu.Unlock()
@@ -236,8 +254,10 @@ func (a *authority) refused(ctx context.Context, account int, subject string, he
 			return limit
 		}
 		limit.account = true
-		limit.after = max(after, time.Minute)
-		if perr := a.rates.pause(ctx, a.pace(account), a.rates.now().Add(limit.after)); perr != nil {
+		if after == 0 {
+			limit.after = unsaid
+		}
+		if perr := a.rates.pause(ctx, lane, a.rates.now().Add(limit.after)); perr != nil {
 			return errors.Join(limit, perr)
 		}
 		return limit

@@ -115,7 +115,10 @@ func (a *ACME) fail(j *job, err error) {
 	switch {
 	case errors.As(err, &limited):
 		f.Count = before.Count // to wait is no failure of the name
-		f.Next = f.At.Add(max(limited.after, time.Minute))
+		f.Next = f.At.Add(limited.after)
+		if limited.after == 0 {
+			f.Next = f.At.Add(unsaid)
+		}
 	case errors.As(err, &paused):
 		f.Count, f.Next = before.Count, paused.until
 	}
