@@ -90,7 +90,13 @@ bench-fleet: ## Reports over HTTPS into SQLite and PostgreSQL, BATCHES (100) of 
 	$(GO) test -run '^$$' -bench Ingest -benchtime $(BATCHES)x -timeout 60m ./console/fleet
 
 test-acme: ## Certificates against a real ACME server (pebble) on loopback
-	cd certs/pebbletest && $(GO) test -count 1 -timeout 10m ./...
+	cd certs/pebbletest && $(GO) test -count 1 -timeout 20m ./...
+
+LIFE ?= 60
+RENEWALS ?= 400
+.PHONY: acme-year
+acme-year: ## RENEWALS (400) renewals of certificates that live LIFE (60) seconds, while all goes wrong; half an hour
+	cd certs/pebbletest && QORGAN_YEAR_LIFE=$(LIFE) QORGAN_YEAR_RENEWALS=$(RENEWALS) $(GO) test -count 1 -timeout 60m -run TestYear -v .
 
 NAMES ?= 1000
 SCANNED ?= 50000

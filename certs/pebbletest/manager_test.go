@@ -59,10 +59,15 @@ func (a *authority) known() certs.Authority {
 }
 
 // openWith starts a manager with the options but for its ports, and returns it
-// and the address it answers handshakes at.
+// and the address it answers handshakes at. A TLSPort of -1 is none for
+// challenges.
 func openWith(t *testing.T, plain *httptest.Server, secure net.Listener, o certs.ACMEOptions) (string, *certs.ACME) {
 	t.Helper()
-	o.Email, o.HTTPPort, o.TLSPort, o.Logger = "owner@shop.example", port(plain.Listener), port(secure), zerolog.New(testWriter{t}).Level(zerolog.InfoLevel)
+	if o.TLSPort == 0 {
+		o.TLSPort = port(secure)
+	}
+	o.TLSPort = max(o.TLSPort, 0)
+	o.Email, o.HTTPPort, o.Logger = "owner@shop.example", port(plain.Listener), zerolog.New(testWriter{t}).Level(zerolog.InfoLevel)
 	m, err := certs.NewACME(o)
 	if err != nil {
 		t.Fatal(err)
