@@ -46,7 +46,8 @@ func prepareDNS(c *config.Config, storage certs.Storage, log zerolog.Logger) (ma
 	hosts := map[string]*dns01.Solver{}
 	opened := map[string]*dns01.Solver{}
 	open := func(d config.DNS, at string) (s *dns01.Solver, err error) {
-		if s = opened[at]; s == nil {
+		s, known := opened[at] // one that failed as well: its mistake is said once
+		if !known {
 			s, err = openDNS(c, d, at, locks, log)
 			opened[at] = s
 		}
