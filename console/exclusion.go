@@ -6,23 +6,45 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/qorgan/qorgan/config"
 	"github.com/qorgan/qorgan/event"
 )
 
 // exclusion returns the narrowest exclusions that would let the request pass,
 // as they stand in a site's configuration, or the key of the reason why there
-// are none. Rules that only add up the score are never excluded: that would
-// disarm the verdict itself.
+// are none.
 func exclusion(e event.Event) (text, refusal string) {
+	list, refusal := exclusionsOf(e)
+	if refusal != "" {
+		return "", refusal
+	}
+	var b strings.Builder
+	b.WriteString("exclusions:\n")
+	for _, x := range list {
+		ids := make([]int, len(x.Rules))
+		for i, r := range x.Rules {
+			ids[i] = r.First
+		}
+		fmt.Fprintf(&b, "  - rules: [%s]\n    path: %s\n    methods: [%s]\n    targets: [%s]\n    reason: %s\n",
+			joinInts(ids), quote(x.Path), quote(x.Methods[0]), quote(x.Targets[0]), quote(x.Reason))
+	}
+	return b.String(), ""
+}
+
+// exclusionsOf returns the narrowest exclusions that would let the request
+// pass, one for each target, or the key of the reason why there are none. Rules
+// that only add up the score are never excluded: that would disarm the verdict
+// itself.
+func exclusionsOf(e event.Event) (list []config.Exclusion, refusal string) {
 	switch {
 	case e.Kind == event.KindProtocol:
-		return "", "mistake.protocol"
+		return nil, "mistake.protocol"
 	case e.Kind != event.KindRule:
-		return "", "mistake.other-kind"
+		return nil, "mistake.other-kind"
 	}
 	path, ok := literalPath(e.Request.Target)
 	if !ok {
-		return "", "mistake.no-place"
+		return nil, "mistake.no-place"
 	}
 	rules := map[string][]int{} // by target
 	var targets []string        // in the order of the matches
@@ -44,16 +66,17 @@ func exclusion(e event.Event) (text, refusal string) {
 		}
 	}
 	if len(targets) == 0 || left >= e.Threshold && e.Threshold > 0 {
-		return "", "mistake.no-place"
+		return nil, "mistake.no-place"
 	}
-	var b strings.Builder
-	b.WriteString("exclusions:\n")
 	for _, target := range targets {
 		slices.Sort(rules[target])
-		fmt.Fprintf(&b, "  - rules: [%s]\n    path: %s\n    methods: [%s]\n    targets: [%s]\n    reason: %s\n",
-			joinInts(rules[target]), quote(path), quote(e.Request.Method), quote(target), quote("incident "+e.Code))
+		x := config.Exclusion{Path: path, Methods: []string{e.Request.Method}, Targets: []string{target}, Reason: "incident " + e.Code}
+		for _, id := range rules[target] {
+			x.Rules = append(x.Rules, config.RuleRange{First: id, Last: id})
+		}
+		list = append(list, x)
 	}
-	return b.String(), ""
+	return list, ""
 }
 
 // quote writes a YAML string; double-quoted YAML reads what Go's quoting

@@ -11,6 +11,9 @@ import (
 
 	"github.com/qorgan/qorgan/console/store"
 	"github.com/qorgan/qorgan/event"
+	"github.com/qorgan/qorgan/exchange"
+	"github.com/qorgan/qorgan/report/decisions"
+	"github.com/qorgan/qorgan/report/wire"
 )
 
 type incidentPage struct {
@@ -28,6 +31,8 @@ type incidentPage struct {
 	Twins     []row  // other incidents with the same code
 	Exclusion string // configuration that would let it pass; empty when there is none to offer
 	Refusal   string // key: why none is offered
+	MayBan    bool   // the client may be refused everywhere, by this person
+	PassThere bool   // the edge elsewhere that refused it may be told to let it pass
 	Proposes  bool   // this console finds and proves exclusions itself
 	Score     int64
 	Record    string // the whole event, JSON
@@ -82,6 +87,11 @@ func (s *Server) incident(w http.ResponseWriter, r *http.Request, v *visit) erro
 	page.show(e)
 	page.Exclusion, page.Refusal = exclusion(e)
 	page.Proposes = s.options.Exclusions != nil && e.Kind == event.KindRule && ownEvent(e)
+	if s.options.Fleet != nil {
+		banned := decisions.Check(wire.Decision{ID: "try", Kind: wire.DecisionBan, Network: exchange.Network(e.Client.Addr), Until: s.now().Add(time.Hour)}, s.now(), nil)
+		page.MayBan = v.may(operate) && e.Client.Addr.IsValid() && banned == nil
+		page.PassThere = e.Edge != "" && page.Exclusion != "" && v.may(vouch)
+	}
 	twins, err := s.db.EventsByCode(ctx, v.scope, e.Code)
 	if err != nil {
 		return err

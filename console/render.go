@@ -63,6 +63,14 @@ type sayTaken struct {
 	Rules int64
 }
 
+// Card hands a decision to the template that shows it.
+func (f *frame) Card(c decisionCard) cardView { return cardView{f, c} }
+
+type cardView struct {
+	Frame *frame
+	Card  decisionCard
+}
+
 // Class writes the name of a kind of attack.
 func (f *frame) Class(name string) string {
 	return capital(f.T("class." + className(name) + ".name"))

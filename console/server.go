@@ -16,6 +16,7 @@ import (
 
 	"github.com/qorgan/qorgan/config"
 	"github.com/qorgan/qorgan/console/alerts"
+	"github.com/qorgan/qorgan/console/fleet"
 	"github.com/qorgan/qorgan/console/store"
 	"github.com/qorgan/qorgan/report"
 )
@@ -40,7 +41,7 @@ type Options struct {
 	// Fleet answers edges elsewhere, below /fleet/. Optional. Pin is the
 	// SHA-256, hexadecimal, of the console's own authority, by which an edge
 	// knows it; empty when it has a certificate of a public one.
-	Fleet http.Handler
+	Fleet *fleet.Door
 	Pin   string
 
 	// Queue returns the figures of the queue that feeds the store. Optional.
@@ -227,6 +228,9 @@ func (s *Server) Run(ctx context.Context) error {
 		}
 		return nil
 	})
+	if s.options.Fleet != nil {
+		group.Go(func() error { return s.options.Fleet.Run(ctx) })
+	}
 	s.startJobs(ctx, group)
 	group.Go(func() error { return s.desk.Run(ctx) })
 	return group.Wait()

@@ -27,6 +27,8 @@ const (
 	ActErased       = "address-erased"
 	actInviteEdge   = "edge-invited"
 	actRetireEdge   = "edge-retired"
+	ActDecided      = "decided"
+	ActUndecided    = "decision-removed"
 	actInvitePerson = "person-invited"
 	actWithdraw     = "invitation-withdrawn"
 	actJoined       = "joined"

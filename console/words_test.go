@@ -95,7 +95,7 @@ func TestWordsAreUsed(t *testing.T) {
 	all := text.String()
 	composed := []string{"class.", "where.", "span.", "action.", "filter.", "headline.", "author.", "need.", "ago.", "mode.", "act.", "cert.",
 		"place.", "taken.who-", "proof.as-", "mistake.why.", "exclusions.done.", "exclusions.failed.", "people.done.", "tenants.done.", "tenants.level-", "role.",
-		"alerts.by.", "alerts.cause.", "alerts.rule.", "alerts.count", "alerts.within", "letter."}
+		"alerts.by.", "alerts.cause.", "alerts.rule.", "alerts.count", "alerts.within", "letter.", "decisions.done.", "decisions.kind.", "decisions.wrong."}
 	for key := range w.languages[0].texts {
 		used := strings.Contains(all, `"`+key+`"`) || strings.HasSuffix(key, ".do") && strings.Contains(all, `"`+strings.TrimSuffix(key, ".do")+`"`)
 		for _, prefix := range composed {

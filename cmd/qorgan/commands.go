@@ -15,6 +15,7 @@ type commands struct {
 	Enroll     enrollCmd     `cmd:"" help:"Have this edge report to a console elsewhere."`
 	Edges      edgesCmd      `cmd:"" help:"At a console: the edges that report to it."`
 	Erase      eraseCmd      `cmd:"" help:"Erase a person's address from all that is on record."`
+	Decisions  decisionsCmd  `cmd:"" help:"At a console: what it has decided for its edges."`
 	Events     eventsCmd     `cmd:"" help:"Print what was recorded."`
 	Link       linkCmd       `cmd:"" help:"Print a link that signs in to the console, once."`
 	Health     healthCmd     `cmd:"" help:"Ask a running edge whether it takes requests."`

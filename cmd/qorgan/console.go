@@ -101,6 +101,7 @@ func buildConsole(c *config.Config, r *records, log zerolog.Logger, acme *certs.
 	if o.Fleet, err = fleet.New(context.Background(), fleet.Options{Store: r.db, Logger: component(log, "fleet")}); err != nil {
 		return nil, err
 	}
+	r.door.Store(o.Fleet)
 	o.Store, o.Listen, o.TLS, o.Logger = r.db, c.Console.Listen, certificates, log
 	o.Post = alerts.Post{Mail: c.Console.Mail, Telegram: c.Console.Telegram, Inside: c.Console.InsideWebhooks}
 	o.Queue, o.Keep, o.MaxBytes = r.queue.Stats, c.Console.Keep, c.Console.Space

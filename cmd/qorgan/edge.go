@@ -49,6 +49,10 @@ type edge struct {
 	stands     sync.Mutex
 	recent     mistake.Recent // what was refused, for whoever says that it was a mistake
 
+	ordered atomic.Pointer[[]standing.Exclusion]   // exclusions that a console has decided, proved here
+	modes   atomic.Pointer[map[string]config.Mode] // of sites, that a console has decided
+	written map[*config.Site]config.Mode           // what the configuration says of sites whose mode is another; of the goroutine that reloads
+
 	problem error // why added patches were left out at the start
 }
 
@@ -117,7 +121,7 @@ func buildEdge(ctx context.Context, c *config.Config, at state, log zerolog.Logg
 // buildParts builds all of an edge but its server. It goes on after a mistake;
 // the caller closes the edge in any case.
 func buildParts(ctx context.Context, c *config.Config, at state, log zerolog.Logger, sink eventSink) (*edge, *tls.Config, error) {
-	e := &edge{log: log, names: new(names), provers: new(provers)}
+	e := &edge{log: log, names: new(names), provers: new(provers), written: map[*config.Site]config.Mode{}}
 	e.config.Store(c)
 	e.names.use(c.Sites)
 	certificates, tlsErr := e.buildTLS(c, at)
@@ -235,6 +239,7 @@ func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", ";
 // was. What only a start can change keeps its old value and is named in the
 // log.
 func (e *edge) reload(ctx context.Context, c *config.Config) error {
+	e.overrule(c)
 	rules, err := e.prepareRules(ctx, c, true)
 	if err != nil {
 		return errors.Join(err, e.tellArmed(err))

@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
 	"github.com/qorgan/qorgan/event"
@@ -32,8 +33,9 @@ const outboxShare = 10
 // outlet is what of an edge's records goes to a console elsewhere. While the
 // edge is not enrolled it takes nothing.
 type outlet struct {
-	data string
-	log  zerolog.Logger
+	data   string
+	log    zerolog.Logger
+	follow func(context.Context, report.Enrolment) error // takes decisions while the edge is enrolled; nil takes none
 
 	mu      sync.Mutex
 	box     *outbox.Outbox
@@ -139,8 +141,19 @@ func (o *outlet) ship(ctx context.Context, e report.Enrolment, tick <-chan time.
 	}
 	o.log.Info().Str("console", e.Console).Str("edge", e.Edge).Msg("reporting")
 	inner, stop := context.WithCancel(ctx)
+	both, inner := errgroup.WithContext(inner)
+	both.Go(func() error { return o.shipper.Run(inner) })
+	if o.follow != nil {
+		both.Go(func() error {
+			err := o.follow(inner, e)
+			if err != nil { // reports go on
+				o.log.Error().Err(err).Msg("no decisions are taken from the console")
+			}
+			return nil
+		})
+	}
 	done := make(chan error, 1)
-	go func() { done <- o.shipper.Run(inner) }()
+	go func() { done <- both.Wait() }()
 	defer stop()
 	file, _ := os.Stat(enrolmentFile(o.data))
 	for {

@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
+	"github.com/qorgan/qorgan/console/fleet"
 	"github.com/qorgan/qorgan/console/store"
 	"github.com/qorgan/qorgan/event"
 	"github.com/qorgan/qorgan/report"
@@ -26,6 +28,17 @@ type records struct {
 	flood *report.Flood
 	mask  *event.Redactor
 	log   zerolog.Logger
+
+	door atomic.Pointer[fleet.Door] // of the console in this process; nil for none
+}
+
+// insert stores events of this process, and has its console look at them.
+func (r *records) insert(ctx context.Context, events []event.Event) error {
+	err := r.db.Insert(ctx, events)
+	if door := r.door.Load(); door != nil && err == nil {
+		door.Notice(ownEdge, events)
+	}
+	return err
 }
 
 // flushTime is what a stop may spend on storing what is queued.
@@ -42,11 +55,12 @@ func openRecords(ctx context.Context, data, address string, registry *prometheus
 	if err != nil {
 		return nil, err
 	}
-	queue, err := report.New(report.Options{Sink: db.Insert, Lost: db.InsertLoss, Logger: component(log, "report")})
+	r := &records{db: db, mask: event.NewRedactor(key), log: log}
+	queue, err := report.New(report.Options{Sink: r.insert, Lost: db.InsertLoss, Logger: component(log, "report")})
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	r := &records{db: db, queue: queue, mask: event.NewRedactor(key), log: log}
+	r.queue = queue
 	r.out = &outlet{data: data, log: component(log, "report")}
 	r.flood, err = report.NewFlood(report.FloodOptions{Full: r.keepWhole, Tallies: r.keepCounts, Logger: component(log, "report")})
 	if err != nil {

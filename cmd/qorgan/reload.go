@@ -33,10 +33,11 @@ type watcher struct {
 	rearm   func(context.Context) error // puts it into force
 	log     zerolog.Logger
 	asked   chan chan error // made by newWatcher
+	jobs    chan func(context.Context)
 }
 
 func newWatcher(file string, load func() (*config.Config, error), e *edge, log zerolog.Logger) *watcher {
-	return &watcher{file: file, load: load, apply: e.reload, patches: e.armory.folder, changed: e.armory.changed, rearm: e.rearm, log: log, asked: make(chan chan error)}
+	return &watcher{file: file, load: load, apply: e.reload, patches: e.armory.folder, changed: e.armory.changed, rearm: e.rearm, log: log, asked: make(chan chan error), jobs: make(chan func(context.Context))}
 }
 
 // ask has the configuration reread and returns what was wrong with it. It
@@ -45,6 +46,22 @@ func (w *watcher) ask(ctx context.Context) error {
 	answer := make(chan error, 1)
 	select {
 	case w.asked <- answer:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case err := <-answer:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// do has run do a change between two others, and returns what came of it.
+func (w *watcher) do(ctx context.Context, change func(context.Context) error) error {
+	answer := make(chan error, 1)
+	select {
+	case w.jobs <- func(ctx context.Context) { answer <- change(ctx) }:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -87,6 +104,8 @@ func (w *watcher) run(ctx context.Context) error {
 			return nil
 		case <-hup:
 			w.reload(ctx, "signal")
+		case job := <-w.jobs:
+			job(ctx)
 		case answer := <-w.asked:
 			answer <- w.reload(ctx, "console")
 		case change := <-folders.Events:

@@ -38,6 +38,8 @@ func TestMain(m *testing.M) {
 //	signal NAME SIGNAL    send TERM, HUP, KILL, ...
 //	ended NAME CODE       wait for the end of NAME and compare its exit code
 //	get STATUS URL [HOST] fetch URL, compare the status, keep the body in the file body
+//	from ADDRESS STATUS URL HOST   as get, through a proxy that says that ADDRESS asks
+//	refused ADDRESS URL HOST   ask like that again and again until it is refused
 //	until REGEXP ARG...   run `qorgan ARG...` again and again until its output matches
 //	incident VAR ARG...   run `qorgan ARG...` and set $VAR to the first incident code it prints
 //	capture VAR RE ARG... run `qorgan ARG...` and set $VAR to what RE's group matches
@@ -93,7 +95,7 @@ func runScripts(t *testing.T, dir string, files []string, prepare func(*testscri
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"start": start, "serving": serving, "logged": logged, "signal": sendSignal, "ended": ended,
-			"get": get, "until": until, "incident": incident, "capture": capture, "hold": hold, "release": letGo, "envsubst": envsubst, "occupy": occupy, "address": address,
+			"get": get, "from": from, "refused": refused, "until": until, "incident": incident, "capture": capture, "hold": hold, "release": letGo, "envsubst": envsubst, "occupy": occupy, "address": address,
 		},
 	})
 }
@@ -263,20 +265,26 @@ func ended(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // fetch asks for url with an own Host, and takes any certificate.
-func fetch(url, host string) (status int, body []byte, err error) {
+func fetch(url, host string) (status int, body []byte, err error) { return fetchFrom("", url, host) }
+
+// fetchFrom is fetch as a proxy does it for a client.
+func fetchFrom(client, url, host string) (status int, body []byte, err error) {
 	r, err := http.NewRequest(http.MethodGet, url, nil)
 	if err != nil {
 		return 0, nil, err
+	}
+	if client != "" {
+		r.Header.Set("X-Forwarded-For", client)
 	}
 	name, _, _ := net.SplitHostPort(r.URL.Host)
 	if host != "" {
 		r.Host, name = host, host
 	}
-	client := &http.Client{Transport: &http.Transport{
+	browser := &http.Client{Transport: &http.Transport{
 		TLSClientConfig:   &tls.Config{ServerName: name, InsecureSkipVerify: true},
 		DisableKeepAlives: true,
 	}}
-	w, err := client.Do(r)
+	w, err := browser.Do(r)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -296,6 +304,27 @@ func get(ts *testscript.TestScript, neg bool, args []string) {
 	if strconv.Itoa(status) != args[0] {
 		ts.Fatalf("%s: status %d, want %s\n%s", args[1], status, args[0], body)
 	}
+}
+
+func from(ts *testscript.TestScript, neg bool, args []string) {
+	status, body, err := fetchFrom(args[0], args[2], args[3])
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs("body"), body, 0o600))
+	if strconv.Itoa(status) != args[1] {
+		ts.Fatalf("%s from %s: status %d, want %s\n%s", args[2], args[0], status, args[1], body)
+	}
+}
+
+func refused(ts *testscript.TestScript, neg bool, args []string) {
+	want := http.StatusForbidden
+	if neg {
+		want = http.StatusOK
+	}
+	wait(ts, fmt.Sprintf("%d for %s", want, args[0]), func() bool {
+		status, _, err := fetchFrom(args[0], args[1], args[2])
+		ts.Check(err)
+		return status == want
+	})
 }
 
 func until(ts *testscript.TestScript, neg bool, args []string) {

@@ -58,7 +58,10 @@ func (s *service) run() (err error) {
 	registry.MustRegister(judgeMetrics{e.judge}, certificateMetrics{e})
 
 	files := newWatcher(s.file, s.load, e, log)
+	ordered := newOrders(e, c.Data, files, component(log, "decisions"))
+	records.out.follow = ordered.follow
 	life := &lifecycle{log: log, patience: func() time.Duration { return c.Drain + cutTime }}
+	life.add("decisions", ordered.run, nil)
 	life.add("reports", records.out.run, nil)
 	if s.behind != nil {
 		life.add("sample site", s.behind.run, s.behind.cut)
@@ -86,6 +89,8 @@ func (s *service) run() (err error) {
 		}
 		opened.Console = pages.URL()
 		life.add("console", pages.Run, nil)
+		door := records.door.Load()
+		life.add("own decisions", func(ctx context.Context) error { return ordered.followOwn(ctx, door) }, nil)
 	}
 	if c.Admin != "" {
 		admin, err := listenPlain(c.Admin, e.server.AdminHandler())
@@ -95,6 +100,9 @@ func (s *service) run() (err error) {
 		defer admin.cut()
 		opened.Admin = admin.address()
 		life.add("admin", admin.run, admin.cut)
+	}
+	if err := ordered.recall(records.door.Load()); err != nil {
+		return err
 	}
 	if err := e.server.Listen(); err != nil {
 		return err

@@ -28,6 +28,9 @@ func (e *edge) stand() error {
 	if err != nil {
 		return err
 	}
+	if ordered := e.ordered.Load(); ordered != nil {
+		list = slices.Concat(list, *ordered)
+	}
 	bySite, errs := standing.InForce(list, time.Now())
 	return errors.Join(append(errs, e.judge.Stand(bySite))...)
 }

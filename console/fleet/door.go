@@ -48,6 +48,7 @@ type Door struct {
 	key      ed25519.PublicKey // of decisions
 	seen     chan seen         // reports that may tell of attackers
 	watch    watch
+	branches sync.Map      // of tenants
 	stopping chan struct{} // closed when streams are to end
 }
 

@@ -44,7 +44,7 @@ func (d *Door) said(w http.ResponseWriter, r *http.Request) {
 // Said takes what an edge says of decisions.
 func (d *Door) Said(ctx context.Context, edge store.Edge, s wire.Said) error {
 	now := d.now().UTC()
-	tenant, _ := party(edge)
+	tenant := edge.Tenant
 	for i, o := range s.Objected {
 		s.Objected[i] = wire.Objection{ID: clip(o.ID, 40), Reason: clip(o.Reason, 40), Detail: clip(o.Detail, 400)}
 		if o.ID != "" {

@@ -36,7 +36,13 @@ func (d *Door) decisions(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	s := &stream{edge: claim.Edge, labels: labels(edge), at: after, cursor: after}
+	audiences, err := d.labels(r.Context(), edge)
+	if err != nil {
+		d.log.Error().Err(err).Msg("decisions cannot be sent")
+		refuse(w, http.StatusServiceUnavailable, "the console's store does not answer")
+		return
+	}
+	s := &stream{edge: claim.Edge, labels: audiences, at: after, cursor: after}
 	control := http.NewResponseController(w)
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
@@ -123,7 +129,11 @@ func (d *Door) Follow(ctx context.Context, edge string, after int64, take func(s
 			return err
 		}
 	}
-	s := &stream{edge: edge, labels: labels(store.Edge{ID: edge}), at: after, cursor: after}
+	audiences, err := d.labels(ctx, store.Edge{ID: edge})
+	if err != nil {
+		return err
+	}
+	s := &stream{edge: edge, labels: audiences, at: after, cursor: after}
 	var failed error
 	d.serve(ctx, s, func(sealed string) error {
 		failed = take(sealed)
@@ -133,10 +143,20 @@ func (d *Door) Follow(ctx context.Context, edge string, after int64, take func(s
 }
 
 // labels are the audiences that an edge is of.
-func labels(e store.Edge) []string {
-	tenant, branch := party(e)
-	return []string{store.EdgeAudience(e.ID), store.TenantAudience(tenant), store.BranchAudience(branch)}
+func (d *Door) labels(ctx context.Context, e store.Edge) ([]string, error) {
+	branch, err := d.branchOf(ctx, e.Tenant)
+	return []string{store.EdgeAudience(e.ID), store.TenantAudience(e.Tenant), store.BranchAudience(branch)}, err
 }
 
-// party is whose an edge is.
-func party(store.Edge) (tenant, branch int64) { return 0, 0 }
+// branchOf returns under which tenant of the desk another lies. That never
+// changes.
+func (d *Door) branchOf(ctx context.Context, tenant int64) (int64, error) {
+	if b, ok := d.branches.Load(tenant); ok {
+		return b.(int64), nil
+	}
+	b, err := d.db.Branch(ctx, tenant)
+	if err == nil {
+		d.branches.Store(tenant, b)
+	}
+	return b, err
+}

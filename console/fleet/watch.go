@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -153,7 +154,11 @@ func (d *Door) see(ctx context.Context, s seen) error {
 	case s.network.IsValid():
 		return d.weigh(ctx, s.network)
 	}
-	tenant, branch := party(s.edge)
+	tenant := s.edge.Tenant
+	branch, err := d.branchOf(ctx, tenant)
+	if err != nil {
+		return err
+	}
 	var networks []netip.Prefix
 	counts := map[netip.Prefix]*store.Sighting{}
 	for _, e := range s.events {
@@ -226,11 +231,11 @@ func (d *Door) weigh(ctx context.Context, n netip.Prefix) error {
 			return err
 		}
 	}
-	held, err := d.db.Decisions(ctx, store.DecisionQuery{Network: n.String()}, now)
+	held, err := d.db.Decisions(ctx, store.DecisionQuery{Scope: store.Whole(), Network: n.String()}, now)
 	if err != nil {
 		return err
 	}
-	past, err := d.db.Decisions(ctx, store.DecisionQuery{Network: n.String(), Past: true, Limit: 20}, now)
+	past, err := d.db.Decisions(ctx, store.DecisionQuery{Scope: store.Whole(), Network: n.String(), Past: true, Limit: 20}, now)
 	if err != nil {
 		return err
 	}
@@ -312,7 +317,7 @@ func (d *Door) reconsider(ctx context.Context, s seen) error {
 	if err != nil {
 		return err
 	}
-	tenant, _ := party(s.edge)
+	tenant := s.edge.Tenant
 	if d.watch.against[was.ID] == nil {
 		d.watch.against[was.ID] = map[int64]bool{}
 	}
@@ -374,6 +379,9 @@ func Decide(ctx context.Context, db *store.DB, one store.Decision, now time.Time
 	}
 	return one, nil
 }
+
+// Key returns the public half of the key that signs decisions.
+func (d *Door) Key() ed25519.PublicKey { return d.key }
 
 // Connected returns the edges that hold a stream at this node.
 func (d *Door) Connected() map[string]bool { return d.hub.connected() }

@@ -194,6 +194,7 @@ func (db *DB) Decision(ctx context.Context, id string) (Decision, error) {
 
 // DecisionQuery says which decisions to list.
 type DecisionQuery struct {
+	Scope   Scope  // only those of it, and what holds for everybody
 	Past    bool   // those that have ended, instead of those that hold
 	Network string // about that network alone
 	Stage   string
@@ -206,6 +207,8 @@ func (db *DB) Decisions(ctx context.Context, q DecisionQuery, now time.Time) ([]
 	if q.Past {
 		where = []string{"(stage = 'ended' OR expires <= ?)"}
 	}
+	mine, mineArgs := q.Scope.sql("")
+	where, args = append(where, "("+mine+" OR audience = '')"), append(args, mineArgs...)
 	if q.Network != "" {
 		where, args = append(where, "network = ?"), append(args, q.Network)
 	}
@@ -220,12 +223,39 @@ func (db *DB) Decisions(ctx context.Context, q DecisionQuery, now time.Time) ([]
 	if err != nil {
 		return nil, fmt.Errorf("list decisions: %w", err)
 	}
+	for i := range all {
+		if d := &all[i]; !d.Of(q.Scope) { // what holds for everybody, without whose it is
+			d.Person, d.Reason, d.Incident, d.EndedBy, d.EndedWhy = "", "", "", "", ""
+		}
+	}
 	return all, nil
 }
 
-// CountDecisions returns how many decisions hold.
-func (db *DB) CountDecisions(ctx context.Context, now time.Time) (n int64, err error) {
-	err = db.read.QueryRowContext(ctx, `SELECT count(*) FROM decisions WHERE stage <> 'ended' AND expires > ?`, now.UnixMicro()).Scan(&n)
+// Of reports whether the decision belongs to a scope.
+func (d Decision) Of(s Scope) bool {
+	if d.Audience == "" && d.Tenant == Desk {
+		return s.Whole()
+	}
+	return s.sees(place{d.Branch, d.Tenant})
+}
+
+// Audience returns for whom somebody of a scope may decide: every edge, those
+// of a branch, or those of a tenant.
+func (s Scope) Audience() (audience string, tenant, branch int64) {
+	switch {
+	case s.Whole():
+		return "", 0, 0
+	case s.at.tenant == s.at.branch:
+		return BranchAudience(s.at.branch), s.at.tenant, s.at.branch
+	}
+	return TenantAudience(s.at.tenant), s.at.tenant, s.at.branch
+}
+
+// CountDecisions returns how many decisions hold that a scope sees.
+func (db *DB) CountDecisions(ctx context.Context, s Scope, now time.Time) (n int64, err error) {
+	mine, args := s.sql("")
+	err = db.read.QueryRowContext(ctx, `SELECT count(*) FROM decisions WHERE stage <> 'ended' AND expires > ? AND (`+mine+` OR audience = '')`,
+		append([]any{now.UnixMicro()}, args...)...).Scan(&n)
 	if err != nil {
 		return 0, fmt.Errorf("count decisions: %w", err)
 	}

@@ -151,3 +151,13 @@ func (db *DB) BehindNetwork(ctx context.Context, network string, since time.Time
 	}
 	return all, nil
 }
+
+// Branch returns the tenant right below the desk under which a tenant lies; 0
+// for the desk.
+func (db *DB) Branch(ctx context.Context, tenant int64) (branch int64, err error) {
+	err = db.read.QueryRowContext(ctx, `SELECT branch FROM tenants WHERE id = ?`, tenant).Scan(&branch)
+	if err != nil {
+		return 0, fmt.Errorf("branch of tenant %d: %w", tenant, missing(err))
+	}
+	return branch, nil
+}
