@@ -32,6 +32,7 @@ import (
 // desk is a console with a door, over TLS.
 type desk struct {
 	db     *store.DB
+	door   *Door
 	server *httptest.Server
 	pin    string
 }
@@ -57,7 +58,7 @@ func foundAt(t testing.TB, place string, around func(http.Handler) http.Handler)
 	if around != nil {
 		h = around(h)
 	}
-	d := &desk{db: db, server: httptest.NewUnstartedServer(h)}
+	d := &desk{db: db, door: door, server: httptest.NewUnstartedServer(h)}
 	d.server.Config.ErrorLog = log.New(io.Discard, "", 0) // refused handshakes are what tests ask for
 	d.server.StartTLS()
 	sum := sha256.Sum256(d.server.Certificate().Raw)

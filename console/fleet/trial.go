@@ -3,6 +3,7 @@ package fleet
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/qorgan/qorgan/console/herd"
@@ -119,6 +120,15 @@ func (d *Door) yield(ctx context.Context, id, against string) error {
 		return nil
 	}
 	now := d.now()
+	held, err := d.db.Decisions(ctx, store.DecisionQuery{Scope: store.Whole(), Network: was.Network.String()}, now)
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(held, func(h store.Decision) bool {
+		return h.Kind == wire.DecisionStrict && (h.Audience == "" || h.Audience == was.Audience)
+	}) {
+		return nil
+	}
 	next := was
 	next.Decision = wire.Decision{ID: newDecisionID(), Kind: wire.DecisionStrict, Network: was.Network, Site: was.Site, Made: now, Until: now.Add(max(herd.FirstTime, was.Until.Sub(now)))}
 	next.Stage, next.Reason = store.StageFleet, was.Reason+"; "+against

@@ -249,16 +249,23 @@ func (d *Door) weigh(ctx context.Context, n netip.Prefix) error {
 
 // carryOut brings what holds for a network to what was decided.
 func (d *Door) carryOut(ctx context.Context, e herd.Evidence, held []store.Decision, branchOf map[int64]int64, now time.Time) error {
+	changed := false
 	if e.Shared() {
 		for _, h := range held {
 			if h.Kind == wire.DecisionBan && h.Person == "" {
 				if err := d.yield(ctx, h.ID, "many people are behind it"); err != nil && !errors.Is(err, store.ErrNotFound) {
 					return err
 				}
+				changed = true
 			}
 		}
 	}
-	changed := false
+	if changed {
+		var err error
+		if held, err = d.db.Decisions(ctx, store.DecisionQuery{Scope: store.Whole(), Network: e.Network.String()}, now); err != nil {
+			return err
+		}
+	}
 	for _, v := range herd.Decide(e) {
 		audience, tenant := store.TenantAudience(v.Tenant), v.Tenant
 		if v.Everywhere {

@@ -64,8 +64,9 @@ func (j *journal) load(each func(step)) (damaged bool, err error) {
 		if err != nil && !errors.Is(err, io.EOF) {
 			return false, err
 		}
-		s, ok := readStep(strings.TrimSuffix(line, "\n"))
-		if !ok {
+		text, ended := strings.CutSuffix(line, "\n")
+		s, ok := readStep(text)
+		if !ok || !ended { // what follows would be appended to it
 			return true, nil
 		}
 		each(s)
