@@ -10,7 +10,7 @@ ALL := ./...
 export GOFLAGS := $(strip $(GOFLAGS) -tags=coraza.disabled_operators.validateSchema)
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint crs bench bench-strict bench-peers bench-sites e2e e2e-parts test-postgres fleet-proof bench-fleet test-acme acme-scanner certs-bench differential cover fuzz siege docs
+.PHONY: help run build test lint crs bench bench-strict bench-peers bench-sites e2e e2e-parts test-postgres fleet-proof bench-fleet bench-decisions test-acme acme-scanner certs-bench differential cover fuzz siege docs
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,6 +58,11 @@ SITES ?= 10000
 bench-sites: ## Start, reload and memory of an edge with SITES (10000) sites
 	@out=$$(mktemp -d) && trap 'rm -rf $$out' EXIT && \
 	(cd tools && $(GO) build -o $$out/sites ./sites) && $$out/sites -n $(SITES)
+
+EDGES ?= 10000
+bench-decisions: ## From the sight of an attack to its refusal at EDGES (10000) connected edges, simulated; a million refused networks
+	QORGAN_EDGES=$(EDGES) $(GO) test ./console/fleet -run TestFanOut -count 1 -v -timeout 30m
+	$(GO) test ./guard/bans -run '^$$' -bench Million
 
 PARTS := wordpress wordpress-l10n wordpress-theme-twentytwentyone wordpress-theme-twentytwentythree \
 	nginx php-fpm php-cli php-mysql php-gd php-xml php-mbstring php-curl php-zip php-intl \

@@ -15,7 +15,7 @@ import (
 // memory, within a round trip; who does not answer is not waited for.
 const (
 	trialTime  = 150 * time.Millisecond // at least, for what meets the decision meanwhile
-	trialLimit = time.Second
+	trialLimit = 400 * time.Millisecond
 )
 
 // trial is a decision that a few edges were given first.
