@@ -1,7 +1,9 @@
 package console
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -105,20 +107,41 @@ func (s *Server) invitePerson(w http.ResponseWriter, r *http.Request, v *visit) 
 		page.Error = "people.note-missing"
 		return s.renderPeople(w, r, v, http.StatusUnprocessableEntity, page)
 	}
-	secret, token := newToken()
-	handle, _ := newToken()
-	now := s.now()
-	err := s.db.InvitePerson(r.Context(), v.scope, token, store.PersonInvitation{
-		Handle: handle[:16], Tenant: tenant, Role: page.Typed.Role, Invited: v.session.Person.Name, Note: page.Typed.Note,
-		Created: now, Expires: now.Add(joinLife),
-	})
+	link, err := invitationLink(r.Context(), s.db, v.scope, s.URL(), store.PersonInvitation{
+		Tenant: tenant, Role: page.Typed.Role, Invited: v.session.Person.Name, Note: page.Typed.Note,
+	}, s.now())
 	if err != nil {
 		return err
 	}
 	s.act(r, v.session.Person, actInvitePerson, string(page.Typed.Role)+" "+page.Typed.Note)
-	page.Line = s.URL() + "/join/" + secret
+	page.Line = link
 	page.Typed.Note = ""
 	return s.renderPeople(w, r, v, http.StatusOK, page)
+}
+
+// invitationLink makes the link by which somebody may join.
+func invitationLink(ctx context.Context, db *store.DB, scope store.Scope, base string, i store.PersonInvitation, now time.Time) (string, error) {
+	secret, token := newToken()
+	handle, _ := newToken()
+	i.Handle, i.Created, i.Expires = handle[:16], now, now.Add(joinLife)
+	if err := db.InvitePerson(ctx, scope, token, i); err != nil {
+		return "", err
+	}
+	return strings.TrimRight(base, "/") + "/join/" + secret, nil
+}
+
+// InvitationLink makes a link by which somebody may join once, within a week,
+// for a console at base, from outside of its process, see [store.OpenBeside].
+// Of i it takes Tenant, Role, Invited and Note.
+func InvitationLink(ctx context.Context, db *store.DB, scope store.Scope, base string, i store.PersonInvitation, now time.Time) (string, error) {
+	link, err := invitationLink(ctx, db, scope, base, i, now)
+	if err == nil {
+		err = db.InsertAct(ctx, store.Act{Time: now.UTC().Truncate(time.Microsecond), Person: i.Invited, Act: actInvitePerson, Object: string(i.Role) + " " + i.Note})
+	}
+	if err != nil {
+		return "", fmt.Errorf("invitation: %w", err)
+	}
+	return link, nil
 }
 
 func (s *Server) withdrawInvitation(w http.ResponseWriter, r *http.Request, v *visit) error {

@@ -46,6 +46,7 @@ const (
 	actAuthenticator   = "authenticator-added"
 	actNoAuthenticator = "authenticator-removed"
 	actNewCodes        = "recovery-codes-made"
+	ActResetPerson     = "person-reset"
 
 	actAddChannel    = "channel-added"
 	actRemoveChannel = "channel-removed"

@@ -17,6 +17,7 @@ type commands struct {
 	Erase      eraseCmd      `cmd:"" help:"Erase a person's address from all that is on record."`
 	Decisions  decisionsCmd  `cmd:"" help:"At a console: what it has decided for its edges."`
 	Events     eventsCmd     `cmd:"" help:"Print what was recorded."`
+	People     peopleCmd     `cmd:"" help:"At a console: who may sign in; a way in for whoever is locked out."`
 	Link       linkCmd       `cmd:"" help:"Print a link that signs in to the console, once."`
 	Health     healthCmd     `cmd:"" help:"Ask a running edge whether it takes requests."`
 	Version    versionCmd    `cmd:"" help:"Say which build this is."`
