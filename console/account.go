@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/qorgan/qorgan/console/store"
 )
 
 type accountPage struct {
@@ -14,6 +16,7 @@ type accountPage struct {
 	NoPassword  bool
 	Second      bool  // there is an authenticator
 	Codes       int64 // recovery codes left
+	Passkeys    []store.Passkey
 	MinPassword int
 }
 
@@ -31,6 +34,8 @@ func (s *Server) account(w http.ResponseWriter, r *http.Request, v *visit) error
 	switch r.FormValue("done") {
 	case "password":
 		page.Done = "account.password-changed"
+	case "passkey":
+		page.Done = "passkey.added"
 	case "second-removed":
 		page.Done = "account.second-removed"
 	}
@@ -56,6 +61,9 @@ func (s *Server) renderAccount(w http.ResponseWriter, r *http.Request, v *visit,
 		return err
 	}
 	page.Codes = int64(codes)
+	if page.Passkeys, err = s.db.Passkeys(r.Context(), v.session.Person.ID); err != nil {
+		return err
+	}
 	page.NoPassword = v.session.Person.Password == ""
 	page.MinPassword = minPassword
 	s.render(w, r, v, status, "account", page)

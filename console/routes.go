@@ -75,6 +75,9 @@ func (s *Server) table() []route {
 		{"POST /account/authenticator", s.addAuthenticator, see},
 		{"POST /account/authenticator/remove", s.removeAuthenticator, see},
 		{"POST /account/recovery", s.newCodes, see},
+		{"POST /account/passkeys/begin", s.beginPasskey, see},
+		{"POST /account/passkeys", s.addPasskey, see},
+		{"POST /account/passkeys/remove", s.removePasskey, see},
 
 		{"GET /people", s.people, manage},
 		{"POST /people/invite", s.invitePerson, manage},
@@ -98,6 +101,8 @@ func (s *Server) table() []route {
 		{"POST /sign-in", s.signIn, public},
 		{"GET /sign-in/code", s.secondForm, public},
 		{"POST /sign-in/code", s.second, public},
+		{"POST /sign-in/passkey/begin", s.beginPasskeySignIn, public},
+		{"POST /sign-in/passkey", s.passkeySignIn, public},
 		{"POST /sign-out", s.signOut, public},
 		{"GET /link/{secret}", s.linkForm, public},
 		{"POST /link", s.useLink, public},

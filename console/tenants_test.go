@@ -251,6 +251,7 @@ func (c *town) hostileForm(t *testing.T) url.Values {
 		"proposal": {"k"}, "why": {"x"}, "alike": {"yes"}, "secret": {"none"}, "old": {"x"}, "password": {"y"}, "again": {"z"},
 		"language": {"en"}, "back": {"/"}, "done": {"removed"}, "code": {"000000"},
 		"address": {"tls://203.0.113.1:6514"}, "quiet": {"22:00"}, "loud": {"07:00"}, "kind": {"loss"}, "urgent": {"1"},
+		"id": {"AAAA"}, "client": {"e30"}, "data": {"AAAA"}, "key": {"AAAA"}, "signature": {"AAAA"},
 	}
 	files, err := filepath.Glob("*.go")
 	if err != nil {

@@ -42,6 +42,9 @@ const (
 	actMoveSite     = "site-moved"
 	actRemoveRule   = "site-rule-removed"
 
+	actSignInPasskey   = "sign-in-passkey"
+	actAddPasskey      = "passkey-added"
+	actRemovePasskey   = "passkey-removed"
 	actSignInRecovery  = "sign-in-recovery"
 	actAuthenticator   = "authenticator-added"
 	actNoAuthenticator = "authenticator-removed"
