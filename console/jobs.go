@@ -33,6 +33,8 @@ func (s *Server) endOldSessions(ctx context.Context) error {
 
 func (s *Server) deleteOldEvents(ctx context.Context) error {
 	n, err := s.db.Trim(ctx, s.now().Add(-s.options.Keep), s.options.MaxBytes)
+	own, ownErr := s.db.TrimTenants(ctx, s.now())
+	n, err = n+own, errors.Join(err, ownErr)
 	if n > 0 {
 		s.log.Info().Int64("events", n).Msg("old events were deleted")
 	}

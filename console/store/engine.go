@@ -41,6 +41,8 @@ type engine interface {
 	// erase deletes events and sees to it that nothing of them is left in
 	// the store's files.
 	erase(ctx context.Context, db *DB, rows []erasable) error
+	// removeEvents deletes the events with these keys.
+	removeEvents(ctx context.Context, tx *sql.Tx, keys []int64) error
 	// size returns the bytes that the store takes.
 	size(ctx context.Context, pool *sql.DB) (int64, error)
 }

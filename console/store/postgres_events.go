@@ -263,6 +263,15 @@ func (p *postgres) dropDay(ctx context.Context, db *DB, day int64) (n int64, err
 	return n, nil
 }
 
+func (*postgres) removeEvents(ctx context.Context, tx *sql.Tx, keys []int64) error {
+	for _, query := range []string{`DELETE FROM event_rules WHERE key = ANY (?::bigint[])`, `DELETE FROM events WHERE key = ANY (?::bigint[])`} {
+		if _, err := tx.ExecContext(ctx, query, keys); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // size counts tables with their indexes.
 func (*postgres) size(ctx context.Context, pool *sql.DB) (bytes int64, err error) {
 	err = pool.QueryRowContext(ctx, `SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint FROM pg_class c

@@ -49,6 +49,25 @@ func (sqlite) trim(ctx context.Context, db *DB, before time.Time, maxBytes int64
 	return removed, nil
 }
 
+func (sqlite) removeEvents(ctx context.Context, tx *sql.Tx, keys []int64) error {
+	for _, query := range []string{
+		`DELETE FROM event_words WHERE rowid = ?`,
+		`DELETE FROM event_rules WHERE (rule, key) IN (SELECT j.value, e.key FROM events e, json_each(e.body, '$.rules') j WHERE e.key = ?)`,
+		`DELETE FROM events WHERE key = ?`,
+	} {
+		stmt, err := tx.PrepareContext(ctx, query)
+		if err != nil {
+			return err // statements of a transaction end with it
+		}
+		for _, key := range keys {
+			if _, err := stmt.ExecContext(ctx, key); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 func (sqlite) size(ctx context.Context, pool *sql.DB) (bytes int64, err error) {
 	err = pool.QueryRowContext(ctx, `SELECT ((SELECT page_count FROM pragma_page_count) -
 		(SELECT freelist_count FROM pragma_freelist_count)) * (SELECT page_size FROM pragma_page_size)`).Scan(&bytes)

@@ -96,6 +96,47 @@ func sitesMove(t *testing.T, db *store.DB) {
 	}
 }
 
+// tenantsKeepTheirTime: a tenant's days shorten what is kept of his, and of
+// nobody else's.
+func tenantsKeepTheirTime(t *testing.T, db *store.DB) {
+	ctx := t.Context()
+	all := grow(t, db)
+	if err := db.AddSite(ctx, all.desk, store.Desk, "site0.kz", all.owner.Tenant()); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.AddSite(ctx, all.desk, store.Desk, "site1.kz", all.hoster.Tenant()); err != nil {
+		t.Fatal(err)
+	}
+	fill(t, db, 1800) // of thirty hours, a third each of the owner, the hoster and the desk
+	if err := db.ChangeTenant(ctx, all.desk, all.owner.Tenant(), "owner", 24*time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	now := start.Add(30 * time.Hour)
+	removed, err := db.TrimTenants(ctx, now)
+	if err != nil || removed != 120 { // of six hours
+		t.Errorf("TrimTenants = %d, %v; want 120", removed, err)
+	}
+	for name, want := range map[string]struct {
+		scope store.Scope
+		n     int
+	}{"owner": {all.owner, 480}, "hoster": {all.hoster.Only(), 600}, "desk": {all.desk.Only(), 600}} {
+		for _, q := range []store.Query{{}, {Text: "page"}} {
+			if n, err := db.Count(ctx, want.scope, q, 5000); err != nil || q.Text == "" && n != want.n {
+				t.Errorf("%s has %d, %v; want %d", name, n, err, want.n)
+			}
+		}
+	}
+	if n, err := db.Count(ctx, all.owner, store.Query{Rule: 942100, To: now.Add(-24 * time.Hour)}, 5000); err != nil || n != 0 {
+		t.Errorf("by their rule %d are left, %v", n, err)
+	}
+	if err := db.ChangeTenant(ctx, all.desk, all.hoster.Tenant(), "hoster", 24*time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	if removed, err := db.TrimTenants(ctx, now); err != nil || removed != 120 {
+		t.Errorf("TrimTenants of a hoster = %d, %v; want 120", removed, err)
+	}
+}
+
 // tenantsGrowAndGo: the tree has three levels, names are one's own, and what
 // is in use stays.
 func tenantsGrowAndGo(t *testing.T, db *store.DB) {

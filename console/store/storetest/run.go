@@ -40,6 +40,7 @@ func Run(t *testing.T, open func(*testing.T) *store.DB) {
 		{"ClonedEdge", clonedEdge},
 		{"TenantsSeeTheirOwn", tenantsSeeTheirOwn},
 		{"SitesMove", sitesMove},
+		{"TenantsKeepTheirTime", tenantsKeepTheirTime},
 		{"TenantsGrowAndGo", tenantsGrowAndGo},
 		{"Members", members},
 		{"AlertNews", alertNews},
