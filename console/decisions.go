@@ -194,6 +194,9 @@ func aboutDecision(d store.Decision) string {
 }
 
 func (s *Server) takeBack(w http.ResponseWriter, r *http.Request, v *visit) error {
+	if s.options.Fleet == nil {
+		return errNotFound
+	}
 	one, err := s.db.Decision(r.Context(), r.PathValue("id"))
 	if err == nil && !one.Of(v.scope) {
 		err = store.ErrNotFound

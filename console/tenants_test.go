@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"html"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -17,9 +18,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"github.com/qorgan/qorgan/config"
+	"github.com/qorgan/qorgan/console/fleet"
 	"github.com/qorgan/qorgan/console/store"
 	"github.com/qorgan/qorgan/event"
+	"github.com/qorgan/qorgan/report/wire"
 )
 
 // town is a console of a desk with two hosters who have an owner each. What is
@@ -57,6 +62,7 @@ func newTown(t *testing.T) *town {
 	_, err := c.db.EnsurePerson(ctx, "foreign-admin")
 	must(err)
 
+	everywhere := map[string]string{"own": "everywhere-1", "foreign": "everywhere-2"} // decisions of the desk: all may know that they hold
 	for _, who := range []struct {
 		scope store.Scope
 		name  string
@@ -79,8 +85,17 @@ func newTown(t *testing.T) *town {
 		must(c.db.InsertAlertRule(ctx, who.scope, store.AlertRule{Kind: store.OnSite, Site: who.name + ".kz", Count: 1, Within: time.Minute, Made: now}))
 		alert, err := c.db.AlertRules(ctx, who.scope)
 		must(err)
+		for audience, id := range map[string]string{store.TenantAudience(who.scope.Tenant()): who.name + "-decision", "": everywhere[who.name]} {
+			d := store.Decision{Decision: wire.Decision{ID: id, Kind: wire.DecisionBan, Network: netip.MustParsePrefix("203.0.113.7/32"), Made: now, Until: now.Add(time.Hour)},
+				Audience: audience, Stage: store.StageFleet, Person: who.name + "-decider", Reason: who.name + "-reason", Incident: e.Code}
+			if audience != "" {
+				_, d.Tenant, d.Branch = who.scope.Audience()
+			}
+			_, err := c.db.InsertDecision(ctx, d)
+			must(err)
+		}
 		ids := map[string]string{
-			"channels": fmt.Sprint(channel), "rules": fmt.Sprint(alert[0].ID),
+			"decisions": who.name + "-decision", "channels": fmt.Sprint(channel), "rules": fmt.Sprint(alert[0].ID),
 			"incidents": e.ID, "edges": edge, "exclusions": who.name + "-exclusion", "people": fmt.Sprint(p.ID), "invitations": handle,
 			"tenants": fmt.Sprint(who.scope.Tenant()),
 		}
@@ -96,7 +111,10 @@ func newTown(t *testing.T) *town {
 	admin, err := c.db.Person(ctx, "foreign-admin")
 	must(err)
 	c.foreign["people"] = append(c.foreign["people"], fmt.Sprint(admin.ID))
+	c.foreign["decisions"] = append(c.foreign["decisions"], everywhere["own"], everywhere["foreign"])
 	c.foreign["tenants"] = append(c.foreign["tenants"], fmt.Sprint(c.rival.Tenant()), fmt.Sprint(store.Desk))
+	c.options.Fleet, err = fleet.New(ctx, fleet.Options{Store: c.db, Logger: zerolog.Nop()})
+	must(err)
 	c.furnish()
 	return c
 }
@@ -199,6 +217,8 @@ func (c *town) everything() string {
 		add(edges, err)
 		acts, err := c.db.Acts(ctx, s, 1000)
 		add(acts, err)
+		decisions, err := c.db.Decisions(ctx, store.DecisionQuery{Scope: s}, c.now())
+		add(decisions, err)
 		events, err := c.db.Events(ctx, s, store.Query{})
 		add(events.Events, err)
 		channels, err := c.db.Channels(ctx, s)
@@ -222,7 +242,7 @@ func (c *town) decidedElsewhere() []string {
 // unknown ids, by the path that takes them.
 var unknownIDs = map[string]string{
 	"incidents": "019ab000-0000-7000-8000-000000000000", "edges": "no-edge", "exclusions": "no-exclusion", "people": "999999",
-	"invitations": "no-handle", "tenants": "999999999", "channels": "999999", "rules": "999999",
+	"decisions": "no-decision", "invitations": "no-handle", "tenants": "999999999", "channels": "999999", "rules": "999999",
 }
 
 // hostileQuery has in every parameter something of others.
@@ -250,7 +270,7 @@ func (c *town) hostileForm(t *testing.T) url.Values {
 		"site": {"foreign.kz"}, "find": {"foreign"}, "handle": {"foreign-handle"}, "role": {"administrator"}, "name": {"taken over"}, "days": {"1"}, "note": {"x"},
 		"proposal": {"k"}, "why": {"x"}, "alike": {"yes"}, "secret": {"none"}, "old": {"x"}, "password": {"y"}, "again": {"z"},
 		"language": {"en"}, "back": {"/"}, "done": {"removed"}, "code": {"000000"},
-		"address": {"tls://203.0.113.1:6514"}, "quiet": {"22:00"}, "loud": {"07:00"}, "kind": {"loss"}, "urgent": {"1"},
+		"address": {"tls://203.0.113.1:6514"}, "network": {"198.51.100.1"}, "for": {"1h"}, "quiet": {"22:00"}, "loud": {"07:00"}, "kind": {"loss"}, "urgent": {"1"},
 		"id": {"AAAA"}, "client": {"e30"}, "data": {"AAAA"}, "key": {"AAAA"}, "signature": {"AAAA"},
 	}
 	files, err := filepath.Glob("*.go")
@@ -403,6 +423,7 @@ func TestOwnIsSeenAndChanged(t *testing.T) {
 		"/people/" + c.own["people"] + "/role":                      {"role": {"analyst"}},
 		"/people/" + c.own["people"] + "/sessions/end":              nil,
 		"/people/invitations/" + c.own["invitations"] + "/withdraw": nil,
+		"/decisions/" + c.own["decisions"] + "/remove":              nil,
 		"/edges/edge-own/retire":                                    nil,
 		"/tenants":                                                  {"name": {"second-owner"}, "parent": {fmt.Sprint(c.hoster.Tenant())}},
 		"/tenants/" + c.own["tenants"]:                              {"name": {"renamed"}, "days": {"30"}},
