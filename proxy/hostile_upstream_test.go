@@ -106,8 +106,8 @@ func TestRow50ResponsesWithTwoReadings(t *testing.T) {
 				if name == "a switch in mid-connection" && strings.HasPrefix(answer, "HTTP/1.1 200 ") && strings.Count(head, "HTTP/1.1 ") == 1 {
 					return // a response of unknown length, and a body that looks like another
 				}
-				if name == "a space before the colon" && body == "2\r\nab\r\n0\r\n\r\n" {
-					return // the line is dropped, the end of the connection ends the body
+				if name == "a space before the colon" && body != "" && strings.HasPrefix("2\r\nab\r\n0\r\n\r\n", body) {
+					return // the line is dropped; the end of the connection ends the body, or cuts it when it was a reset
 				}
 				if strings.Contains(head, "\r\nSet-Cookie: evil") || strings.ContainsAny(strings.ReplaceAll(head, "\r\n", ""), "\r\n\x00") ||
 					!strings.HasPrefix(answer, "HTTP/1.1 200 ") || body != "ab" || one(head, "Content-Length") != "2" {
