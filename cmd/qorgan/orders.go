@@ -341,14 +341,3 @@ func (o *orders) settle(ctx context.Context) {
 		}
 	}
 }
-
-// messages returns what the console tells this edge's owner.
-func (o *orders) messages() (texts []string) {
-	list, _ := o.held()
-	for _, d := range list {
-		if d.Kind == wire.DecisionMessage {
-			texts = append(texts, d.Text)
-		}
-	}
-	return texts
-}

@@ -88,12 +88,10 @@ func ingest(b *testing.B, place string, cpu func() time.Duration) {
 	}
 }
 
-// batch is a request's body, and how many records it has.
+// batch is the records of one request, by frames, and how many they are.
 type batch struct {
-	frames []byte
-	count  uint64
-	first  uint64 // set when it is sent
-	parts  [][][]byte
+	count uint64
+	parts [][][]byte
 }
 
 func newBatch(b *testing.B, seed uint64) *batch {
